@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project per need, so that `npx vitest run --project unit` answers in seconds. */
+const project = (name: string, timeout: number) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: timeout, hookTimeout: timeout },
+});
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [project('unit', 20_000), project('engine', 60_000), project('data', 300_000), project('e2e', 300_000)],
+  },
+});
