@@ -1,0 +1,101 @@
+/** @file One training batch: which samples it holds, and how it is made. Depends on the step number and nothing else. */
+
+import { type Tensor, tensor } from '../graph/tensor.js';
+import type { Picture } from '../image/picture.js';
+import { type AugmentOptions, augment } from './augment.js';
+import type { Dataset, Sample } from './dataset.js';
+import { meanColor, type Preprocessing, toTensor } from './normalize.js';
+import { createRandom } from './random.js';
+
+export interface Batch {
+  readonly step: number;
+  /** The epoch of the batch's first sample. */
+  readonly epoch: number;
+  readonly ids: readonly string[];
+  /** [N, 3, H, W] */
+  readonly images: Tensor<'float32'>;
+  /** [N, H, W], 255 is void. */
+  readonly labels: Tensor<'uint8'>;
+}
+
+export interface BatchOptions extends AugmentOptions {
+  readonly preprocessing: Preprocessing;
+  readonly batch: number;
+  readonly seed: number;
+  /**
+   * `shuffle` (default): every epoch is a permutation of the data set, and batches run on across its end. `replacement`:
+   * every sample is drawn from the whole set, as the Berkeley FCN's training does.
+   */
+  readonly sampling?: 'shuffle' | 'replacement';
+}
+
+/** What the seed's streams are for: the order of an epoch and the augmentation of a sample must not be related. */
+const purpose = { order: 1, draw: 2, augment: 3 } as const;
+
+/** Makes batch number `step`. */
+export type BatchMaker = (step: number) => Promise<Batch>;
+
+/**
+ * A function that makes any batch of a run, in any order: the sample at (seed, epoch, position in the epoch) is always
+ * the same, so a resumed run goes on bit for bit.
+ *
+ * Where no `padColor` is given, padding gets the mean colour.
+ */
+export function batchMaker(dataset: Dataset, options: BatchOptions): BatchMaker {
+  const { batch, seed, preprocessing } = options;
+  const size = dataset.ids.length;
+  const shaping: AugmentOptions = { padColor: meanColor(preprocessing), ...options };
+
+  let known = -1;
+  let order = new Uint32Array();
+  const indexAt = (epoch: number, position: number): number => {
+    if (options.sampling === 'replacement') return createRandom(seed, purpose.draw, epoch, position).integer(size);
+    if (epoch !== known) {
+      order = createRandom(seed, purpose.order, epoch).shuffle(Uint32Array.from({ length: size }, (_, i) => i));
+      known = epoch;
+    }
+    return order[position] as number;
+  };
+
+  return async (step) => {
+    const places = Array.from({ length: batch }, (_, n) => {
+      const at = step * batch + n;
+      return { epoch: Math.floor(at / size), position: at % size };
+    });
+    const indices = places.map(({ epoch, position }) => indexAt(epoch, position));
+    const ids: string[] = [];
+    const pictures: Picture[] = [];
+    const labels: Uint8Array[] = [];
+    let coming = startLoading(dataset, indices[0] as number);
+    for (const [n, { epoch, position }] of places.entries()) {
+      const sample = await coming;
+      const next = indices[n + 1];
+      // Decoding runs on the engine's own threads: read the next picture while this one is cut.
+      if (next !== undefined) coming = startLoading(dataset, next);
+      const cut = augment(sample, shaping, createRandom(seed, purpose.augment, epoch, position));
+      ids.push(sample.id);
+      pictures.push(cut.picture);
+      labels.push(cut.labels.data);
+    }
+    const images = toTensor(pictures, preprocessing);
+    const [, , height = 0, width = 0] = images.shape;
+    const marked = new Uint8Array(batch * height * width);
+    labels.forEach((data, n) => {
+      marked.set(data, n * height * width);
+    });
+    return {
+      step,
+      epoch: places[0]?.epoch ?? 0,
+      ids,
+      images,
+      labels: tensor('uint8', [batch, height, width], marked),
+    };
+  };
+}
+
+/** A load that may fail before anyone waits for it, which must not count as unhandled. */
+function startLoading(dataset: Dataset, index: number): Promise<Sample> {
+  const loading = dataset.load(index);
+  loading.catch(() => undefined);
+  return loading;
+}

@@ -1,0 +1,40 @@
+/** @file The class lists and colours of the data sets, in label order. */
+
+import { type Color, type Palette, vocPalette } from '../image/palette.js';
+
+/** What the labels of a data set mean: `classes[i]` and `palette[i]` belong to label i. */
+export interface ClassSet {
+  readonly classes: readonly string[];
+  /** 256 colours, so that void (255) has one too. */
+  readonly palette: Palette;
+}
+
+/** SegNet's colours for its 11 classes, in label order. */
+const camvidColors: readonly (readonly [name: string, color: Color])[] = [
+  ['sky', [128, 128, 128]],
+  ['building', [128, 0, 0]],
+  ['pole', [192, 192, 128]],
+  ['road', [128, 64, 128]],
+  ['pavement', [60, 40, 222]],
+  ['tree', [128, 128, 0]],
+  ['signsymbol', [192, 128, 128]],
+  ['fence', [64, 64, 128]],
+  ['car', [64, 0, 128]],
+  ['pedestrian', [64, 64, 0]],
+  ['bicyclist', [0, 128, 192]],
+];
+
+/** PASCAL VOC: background and 20 objects. */
+export const voc: ClassSet = {
+  classes: [
+    ...['background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'],
+    ...['diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'],
+  ],
+  palette: vocPalette(256),
+};
+
+/** CamVid in the 11 classes of SegNet. */
+export const camvid: ClassSet = {
+  classes: camvidColors.map(([name]) => name),
+  palette: vocPalette(256).map((color, label) => camvidColors[label]?.[1] ?? color),
+};

@@ -1,0 +1,92 @@
+/** @file Pictures to network input: channel order, mean and deviation, exactly as each weight file was trained. */
+
+import { PixelwiseError } from '../errors.js';
+import { type Tensor, tensor } from '../graph/tensor.js';
+import type { Color } from '../image/palette.js';
+import type { Picture } from '../image/picture.js';
+
+type Triple = readonly [number, number, number];
+
+/**
+ * How bytes become network input, in float32 and in this order, for each channel in the given `order`:
+ * `(u8 / divisor - mean) / std / divisorAfter`. `mean` and `std` are listed in that order too.
+ */
+export interface Preprocessing {
+  readonly order: 'RGB' | 'BGR';
+  /** 255 where the mean is given for values 0 to 1, 1 where it is given for 0 to 255. */
+  readonly divisor: number;
+  readonly mean: Triple;
+  readonly std: Triple;
+  /** ESPNet's CamVid weights divide by 255 after the standardisation. Default 1. */
+  readonly divisorAfter?: number;
+}
+
+/** The plane of the red, green and blue byte; each order is its own inverse. */
+const channelsOf = { RGB: [0, 1, 2], BGR: [2, 1, 0] } as const;
+
+/** The input value of every byte, by output channel; each step is rounded to float32 as PyTorch and NumPy do. */
+function channelTables(p: Preprocessing): Float32Array[] {
+  return [0, 1, 2].map((channel) => {
+    const mean = Math.fround(p.mean[channel] as number);
+    const std = Math.fround(p.std[channel] as number);
+    return Float32Array.from({ length: 256 }, (_, u8) => {
+      const value = Math.fround(Math.fround(Math.fround(u8 / p.divisor) - mean) / std);
+      return value / (p.divisorAfter ?? 1);
+    });
+  });
+}
+
+/**
+ * Pictures of one size as network input, float32 [N, 3, H, W].
+ *
+ * @throws `ERR_SHAPE` where the pictures differ in size.
+ */
+export function toTensor(pictures: readonly Picture[], preprocessing: Preprocessing): Tensor<'float32'> {
+  const [{ width, height } = { width: 0, height: 0 }] = pictures;
+  const plane = width * height;
+  const out = new Float32Array(pictures.length * 3 * plane);
+  const tables = channelTables(preprocessing);
+  pictures.forEach((picture, n) => {
+    if (picture.width !== width || picture.height !== height) {
+      throw new PixelwiseError(
+        'ERR_SHAPE',
+        `Pictures of one batch must have one size. Picture 0 is ${width} x ${height}, picture ${n} is ` +
+          `${picture.width} x ${picture.height}. Resize or crop them first.`,
+      );
+    }
+    writePlanes(
+      picture.data,
+      tables,
+      channelsOf[preprocessing.order],
+      out.subarray(n * 3 * plane, (n + 1) * 3 * plane),
+    );
+  });
+  return tensor('float32', [pictures.length, 3, height, width], out);
+}
+
+/** One picture, in one pass: `tables` belong to the red, green and blue byte, `order` says which plane each fills. */
+function writePlanes(
+  data: Uint8Array,
+  tables: readonly Float32Array[],
+  order: readonly number[],
+  out: Float32Array,
+): void {
+  const plane = out.length / 3;
+  const [red, green, blue] = order.map((channel) => tables[channel]) as [Float32Array, Float32Array, Float32Array];
+  const [redPlane, greenPlane, bluePlane] = order.map((channel) =>
+    out.subarray(channel * plane, (channel + 1) * plane),
+  ) as [Float32Array, Float32Array, Float32Array];
+  for (let i = 0, at = 0; i < plane; i++, at += 3) {
+    redPlane[i] = red[data[at] as number] as number;
+    greenPlane[i] = green[data[at + 1] as number] as number;
+    bluePlane[i] = blue[data[at + 2] as number] as number;
+  }
+}
+
+/** The byte colour nearest to the mean: what padding must be painted with to become (almost) zero. */
+export function meanColor(p: Preprocessing): Color {
+  const [red, green, blue] = channelsOf[p.order].map((channel) =>
+    Math.min(255, Math.max(0, Math.round((p.mean[channel] as number) * p.divisor))),
+  ) as [number, number, number];
+  return [red, green, blue];
+}

@@ -1,0 +1,72 @@
+/** @file Reading and writing whole files: errors that name the file, and no half-written results. */
+
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PixelwiseError } from './errors.js';
+
+/** A local file, as a path or a `file:` URL. */
+export type FilePath = string | URL;
+
+const reasons: Record<string, string> = {
+  ENOENT: 'does not exist. Check the path',
+  EISDIR: 'is a folder, not a file. Name a file in it',
+  ENOTDIR: 'has a path that leads through a file. Check the path',
+  EACCES: 'may not be accessed. Check its permissions',
+  EPERM: 'may not be accessed. Check its permissions',
+  EROFS: 'lies on a read-only file system. Choose another place',
+  ENOSPC: 'does not fit: the disk is full. Make room or choose another place',
+  EMFILE: 'cannot be opened: too many files are open. Close some or raise the limit (ulimit -n)',
+};
+
+/** A path as a string. A URL must be a `file:` URL: nothing here fetches. */
+export function toPath(file: FilePath): string {
+  if (typeof file === 'string') return file;
+  if (file.protocol === 'file:') return fileURLToPath(file);
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    `Cannot read '${file.href}'. Expected a path or a file: URL, received a ${file.protocol} URL. Download it first.`,
+    { subject: file.href },
+  );
+}
+
+/** `ERR_FILE` for a failed system call on `path`. */
+export function fileError(verb: 'read' | 'write', path: string, cause: unknown): PixelwiseError {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const reason = reasons[code] ?? `fails: ${cause instanceof Error ? cause.message : String(cause)}`;
+  return new PixelwiseError('ERR_FILE', `Cannot ${verb} '${path}': it ${reason}.`, { subject: path, cause });
+}
+
+/** The bytes of a file; `ERR_FILE` says why not. */
+export async function readBytes(file: FilePath): Promise<Uint8Array> {
+  const path = toPath(file);
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw fileError('read', path, cause);
+  }
+}
+
+/**
+ * Write a file so that it is either complete or untouched: the bytes go to a file beside it, which is then renamed.
+ * The folder must exist. `ERR_FILE` where writing fails; nothing is left behind.
+ */
+export async function writeFileAtomic(file: FilePath, data: Uint8Array | string): Promise<void> {
+  const path = toPath(file);
+  const part = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+  try {
+    const handle = await open(part, 'wx');
+    try {
+      await handle.writeFile(data);
+      // Without the sync a crash after the rename can leave a complete name on empty content.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(part, path);
+  } catch (cause) {
+    await rm(part, { force: true }).catch(() => undefined);
+    throw fileError('write', path, cause);
+  }
+}

@@ -1,0 +1,65 @@
+/** @file Reverse-mode differentiation as a function from graph to graph: one walk over the nodes, one rule per operator. */
+
+import { PixelwiseError } from '../errors.js';
+import type { GraphBuilder } from './builder.js';
+import type { GradientRule } from './gradients/rule.js';
+import { gradientRules } from './gradients/table.js';
+import type { NodeOf, OpType, Value } from './ir.js';
+import { floats, sizeOf } from './tensor.js';
+
+/** Values that depend on any of `sources`. */
+function dependents(b: GraphBuilder, sources: readonly Value[]): Set<Value> {
+  const found = new Set(sources);
+  for (const node of b.nodes) {
+    if (node.inputs.some((v) => v && found.has(v))) for (const v of node.outputs) found.add(v);
+  }
+  return found;
+}
+
+/**
+ * Extends the graph in `b` by the gradients of `loss` with respect to `sources`.
+ *
+ * @param loss a value with one element, or any value together with `seed`
+ * @param seed gradient of what follows with respect to `loss`; 1 by default
+ * @returns one gradient per source, in order; `undefined` where the loss does not depend on it
+ * @throws ERR_GRAPH if the way from the loss to a source leads through an operator without a gradient
+ */
+export function differentiate(
+  b: GraphBuilder,
+  loss: Value,
+  sources: readonly Value[],
+  seed?: Value,
+): (Value | undefined)[] {
+  if (!seed && sizeOf(loss.shape) !== 1) {
+    throw new PixelwiseError(
+      'ERR_GRAPH',
+      `'${loss.name}' has ${sizeOf(loss.shape)} elements. Differentiate a scalar, or give a seed gradient.`,
+    );
+  }
+  const active = dependents(b, sources);
+  const gradients = new Map<Value, Value>([[loss, seed ?? b.constant(floats(loss.shape, [1]))]]);
+  // The rules append nodes of their own: walk over those that were there before.
+  for (const node of [...b.nodes].reverse()) {
+    const outputGradients = node.outputs.map((v) => gradients.get(v));
+    if (!outputGradients.some(Boolean) || !node.inputs.some((v) => v && active.has(v))) continue;
+    const wants = (i: number) => node.inputs[i] !== undefined && active.has(node.inputs[i]);
+    const rule = gradientRules[node.op] as GradientRule<OpType> | null;
+    if (!rule) {
+      throw new PixelwiseError(
+        'ERR_GRAPH',
+        `Operator ${node.op} ('${node.name}') has no gradient, but a trained parameter lies behind it.`,
+        {
+          subject: node.name,
+        },
+      );
+    }
+    const results = rule({ b, node: node as NodeOf<OpType>, outputGradients, wants });
+    node.inputs.forEach((input, i) => {
+      const g = results[i];
+      if (!input || !g || !wants(i)) return;
+      const earlier = gradients.get(input);
+      gradients.set(input, earlier ? b.add(earlier, g) : g);
+    });
+  }
+  return sources.map((s) => gradients.get(s));
+}

@@ -1,0 +1,312 @@
+/** @file What comes out of every operator: element types and shapes, checked when the graph is built. */
+
+import { PixelwiseError } from '../errors.js';
+import type { NodeOf, OpAttributes, OpType, Pads, Pair, Value } from './ir.js';
+import { type DType, formatShape, type Shape, sizeOf } from './tensor.js';
+
+export interface ValueType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** A rule sees the input types (undefined for an optional input left out) and the attributes. */
+type ShapeRule<O extends OpType> = (inputs: readonly (Value | undefined)[], attributes: OpAttributes[O]) => ValueType[];
+
+export function refuse(op: string, message: string): never {
+  throw new PixelwiseError('ERR_SHAPE', `${op}: ${message}`);
+}
+
+/** The input at `index`, which this operator cannot do without. */
+export function required(op: OpType, inputs: readonly (Value | undefined)[], index: number): Value {
+  return inputs[index] ?? refuse(op, `input ${index} is missing.`);
+}
+
+function imageShape(op: OpType, x: Value): [number, number, number, number] {
+  if (x.shape.length !== 4) {
+    refuse(op, `expected an input [N, C, H, W], received ${formatShape(x.shape)} for '${x.name}'.`);
+  }
+  return x.shape as unknown as [number, number, number, number];
+}
+
+/** Cells that a window of `k` (with dilation `d`) gives when it steps by `s` over `n` cells padded by `begin` and `end`. */
+export function windowCount(n: number, k: number, s: number, d: number, begin: number, end: number): number {
+  return Math.floor((n + begin + end - (d * (k - 1) + 1)) / s) + 1;
+}
+
+function windowed(op: OpType, x: Value, kernel: Pair, strides: Pair, dilations: Pair, pads: Pads): [number, number] {
+  const [, , h, w] = imageShape(op, x);
+  const out: [number, number] = [
+    windowCount(h, kernel[0], strides[0], dilations[0], pads[0], pads[2]),
+    windowCount(w, kernel[1], strides[1], dilations[1], pads[1], pads[3]),
+  ];
+  if (out[0] < 1 || out[1] < 1) {
+    refuse(
+      op,
+      `a window of ${kernel.join('x')} (dilation ${dilations.join('x')}) does not fit into '${x.name}' of ${h}x${w} with pads ` +
+        `${pads.join(',')}. Give a larger picture or more padding.`,
+    );
+  }
+  return out;
+}
+
+const like: ShapeRule<OpType> = (inputs) => {
+  const x = inputs[0] ?? refuse('graph', 'input 0 is missing.');
+  return [{ dtype: x.dtype, shape: x.shape }];
+};
+
+/** NumPy's broadcasting of two shapes. */
+export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const p = a[i - rank + a.length] ?? 1;
+    const q = b[i - rank + b.length] ?? 1;
+    if (p !== q && p !== 1 && q !== 1) {
+      refuse(op, `${formatShape(a)} and ${formatShape(b)} do not broadcast: axis ${i} has ${p} and ${q} cells.`);
+    }
+    return p === 1 ? q : p;
+  });
+}
+
+function broadcasting(op: OpType, dtype?: DType): ShapeRule<OpType> {
+  return (inputs) => {
+    const a = required(op, inputs, 0);
+    const b = required(op, inputs, 1);
+    return [
+      { dtype: dtype ?? a.dtype, shape: broadcastShapes(`${op} of '${a.name}' and '${b.name}'`, a.shape, b.shape) },
+    ];
+  };
+}
+
+/** Negative axes count from the end. */
+export function normalizeAxis(op: string, axis: number, rank: number): number {
+  const a = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(a) || a < 0 || a >= rank)
+    refuse(op, `axis ${axis} is not among the ${rank} axes of the input.`);
+  return a;
+}
+
+function reduced(op: OpType): ShapeRule<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> {
+  return (inputs, { axes, keepdims }) => {
+    const x = required(op, inputs, 0);
+    const gone = new Set(axes.map((a) => normalizeAxis(op, a, x.shape.length)));
+    const shape = x.shape.flatMap((d, i) => (gone.has(i) ? (keepdims ? [1] : []) : [d]));
+    return [{ dtype: x.dtype, shape }];
+  };
+}
+
+/** First index, end index and count of a slice along an axis of `n` cells, with ONNX's clamping. */
+export function sliceRange(n: number, start: number, end: number, step: number): { start: number; count: number } {
+  const clamp = (v: number, low: number, high: number) => Math.min(Math.max(v < 0 ? v + n : v, low), high);
+  const from = step > 0 ? clamp(start, 0, n) : clamp(start, 0, n - 1);
+  const to = step > 0 ? clamp(end, 0, n) : Math.min(Math.max(end < -n ? -1 : end < 0 ? end + n : end, -1), n - 1);
+  return { start: from, count: Math.max(0, Math.ceil((to - from) / step)) };
+}
+
+export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
+  Conv(inputs, { strides, pads, dilations, group }) {
+    const x = required('Conv', inputs, 0);
+    const w = required('Conv', inputs, 1);
+    const [n, c] = imageShape('Conv', x);
+    const [co, ci, kh, kw] = imageShape('Conv', w);
+    if (c !== ci * group) {
+      refuse(
+        'Conv',
+        `'${w.name}' expects ${ci} x group ${group} = ${ci * group} channels, received ${c} from '${x.name}'.`,
+      );
+    }
+    if (co % group) refuse('Conv', `${co} output channels of '${w.name}' do not divide into ${group} groups.`);
+    const b = inputs[2];
+    if (b && sizeOf(b.shape) !== co)
+      refuse('Conv', `bias '${b.name}' has ${sizeOf(b.shape)} values for ${co} channels.`);
+    return [{ dtype: x.dtype, shape: [n, co, ...windowed('Conv', x, [kh, kw], strides, dilations, pads)] }];
+  },
+  ConvTranspose(inputs, { strides, pads, dilations, group, output_padding }) {
+    const x = required('ConvTranspose', inputs, 0);
+    const w = required('ConvTranspose', inputs, 1);
+    const [n, c, h, width] = imageShape('ConvTranspose', x);
+    const [ci, co, kh, kw] = imageShape('ConvTranspose', w);
+    if (c !== ci) refuse('ConvTranspose', `'${w.name}' expects ${ci} channels, received ${c} from '${x.name}'.`);
+    if (ci % group) refuse('ConvTranspose', `${ci} input channels of '${w.name}' do not divide into ${group} groups.`);
+    const oh = strides[0] * (h - 1) + dilations[0] * (kh - 1) + 1 - pads[0] - pads[2] + output_padding[0];
+    const ow = strides[1] * (width - 1) + dilations[1] * (kw - 1) + 1 - pads[1] - pads[3] + output_padding[1];
+    if (oh < 1 || ow < 1)
+      refuse('ConvTranspose', `pads ${pads.join(',')} leave nothing of the ${h}x${width} map '${x.name}'.`);
+    return [{ dtype: x.dtype, shape: [n, co * group, oh, ow] }];
+  },
+  MaxPool(inputs, { kernel_shape, strides, pads }) {
+    const x = required('MaxPool', inputs, 0);
+    const shape = [x.shape[0]!, x.shape[1]!, ...windowed('MaxPool', x, kernel_shape, strides, [1, 1], pads)];
+    return [
+      { dtype: x.dtype, shape },
+      { dtype: 'int64', shape },
+    ];
+  },
+  MaxUnpool: (inputs, { output_shape }) => [{ dtype: required('MaxUnpool', inputs, 0).dtype, shape: output_shape }],
+  AveragePool(inputs, { kernel_shape, strides, pads }) {
+    const x = required('AveragePool', inputs, 0);
+    const out = windowed('AveragePool', x, kernel_shape, strides, [1, 1], pads);
+    return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, ...out] }];
+  },
+  GlobalAveragePool(inputs) {
+    const x = required('GlobalAveragePool', inputs, 0);
+    const [n, c] = imageShape('GlobalAveragePool', x);
+    return [{ dtype: x.dtype, shape: [n, c, 1, 1] }];
+  },
+  LRN: like,
+  BatchNormalization(inputs) {
+    const x = required('BatchNormalization', inputs, 0);
+    const c = x.shape[1] ?? 1;
+    for (const p of inputs.slice(1)) {
+      if (p && sizeOf(p.shape) !== c)
+        refuse('BatchNormalization', `'${p.name}' has ${sizeOf(p.shape)} values for ${c} channels.`);
+    }
+    const statistics = { dtype: x.dtype, shape: [c] };
+    return [{ dtype: x.dtype, shape: x.shape }, statistics, statistics];
+  },
+  Softmax: like,
+  LogSoftmax: like,
+  Relu: like,
+  LeakyRelu: like,
+  PRelu: broadcasting('PRelu'),
+  Sigmoid: like,
+  Exp: like,
+  Log: like,
+  Sqrt: like,
+  Neg: like,
+  Abs: like,
+  Identity: like,
+  Add: broadcasting('Add'),
+  Sub: broadcasting('Sub'),
+  Mul: broadcasting('Mul'),
+  Div: broadcasting('Div'),
+  Pow: broadcasting('Pow'),
+  Max: broadcasting('Max'),
+  Greater: broadcasting('Greater', 'bool'),
+  Equal: broadcasting('Equal', 'bool'),
+  Where(inputs) {
+    const [c, a, b] = [0, 1, 2].map((i) => required('Where', inputs, i)) as [Value, Value, Value];
+    return [{ dtype: a.dtype, shape: broadcastShapes('Where', c.shape, broadcastShapes('Where', a.shape, b.shape)) }];
+  },
+  Cast: (inputs, { to }) => [{ dtype: to, shape: required('Cast', inputs, 0).shape }],
+  Dropout: like,
+  Concat(inputs, { axis }) {
+    const first = required('Concat', inputs, 0);
+    const at = normalizeAxis('Concat', axis, first.shape.length);
+    let total = 0;
+    for (const x of inputs) {
+      if (!x || x.shape.length !== first.shape.length || x.shape.some((d, i) => i !== at && d !== first.shape[i])) {
+        refuse(
+          'Concat',
+          `'${x?.name}' (${formatShape(x?.shape ?? [])}) does not fit beside '${first.name}' (${formatShape(first.shape)}).`,
+        );
+      }
+      total += x.shape[at]!;
+    }
+    return [{ dtype: first.dtype, shape: first.shape.map((d, i) => (i === at ? total : d)) }];
+  },
+  Slice(inputs, { starts, ends, axes, steps }) {
+    const x = required('Slice', inputs, 0);
+    const shape = [...x.shape];
+    axes.forEach((axis, i) => {
+      const at = normalizeAxis('Slice', axis, shape.length);
+      shape[at] = sliceRange(shape[at]!, starts[i]!, ends[i]!, steps[i]!).count;
+    });
+    return [{ dtype: x.dtype, shape }];
+  },
+  Pad(inputs, { pads }) {
+    const x = required('Pad', inputs, 0);
+    const rank = x.shape.length;
+    if (pads.length !== 2 * rank || pads.some((p) => p < 0)) {
+      refuse('Pad', `expected ${2 * rank} pads of 0 or more for '${x.name}', received ${pads.join(',')}.`);
+    }
+    return [{ dtype: x.dtype, shape: x.shape.map((d, i) => d + pads[i]! + pads[i + rank]!) }];
+  },
+  Reshape(inputs, { shape }) {
+    const x = required('Reshape', inputs, 0);
+    if (sizeOf(shape) !== sizeOf(x.shape)) {
+      refuse(
+        'Reshape',
+        `'${x.name}' (${formatShape(x.shape)}) has ${sizeOf(x.shape)} elements, ${formatShape(shape)} has ${sizeOf(shape)}.`,
+      );
+    }
+    return [{ dtype: x.dtype, shape }];
+  },
+  Transpose(inputs, { perm }) {
+    const x = required('Transpose', inputs, 0);
+    if (perm.length !== x.shape.length)
+      refuse('Transpose', `perm ${perm.join(',')} is not for ${formatShape(x.shape)}.`);
+    return [{ dtype: x.dtype, shape: perm.map((p) => x.shape[p]!) }];
+  },
+  Expand(inputs, { shape }) {
+    const x = required('Expand', inputs, 0);
+    return [{ dtype: x.dtype, shape: broadcastShapes('Expand', x.shape, shape) }];
+  },
+  OneHot(inputs, { depth, axis }) {
+    const x = required('OneHot', inputs, 0);
+    const shape = [...x.shape];
+    shape.splice(axis < 0 ? axis + shape.length + 1 : axis, 0, depth);
+    return [{ dtype: 'float32', shape }];
+  },
+  ScatterElements: like,
+  Resize: (inputs, { sizes }) => [{ dtype: required('Resize', inputs, 0).dtype, shape: sizes }],
+  ReduceSum: reduced('ReduceSum'),
+  ReduceMean: reduced('ReduceMean'),
+  ReduceMax: reduced('ReduceMax'),
+  ArgMax(inputs, { axis, keepdims }) {
+    const x = required('ArgMax', inputs, 0);
+    const at = normalizeAxis('ArgMax', axis, x.shape.length);
+    return [{ dtype: 'int64', shape: x.shape.flatMap((d, i) => (i === at ? (keepdims ? [1] : []) : [d])) }];
+  },
+  MatMul(inputs) {
+    const a = required('MatMul', inputs, 0);
+    const b = required('MatMul', inputs, 1);
+    const [m, k] = a.shape.slice(-2) as [number, number];
+    const [k2, n] = b.shape.slice(-2) as [number, number];
+    if (a.shape.length < 2 || b.shape.length < 2 || k !== k2) {
+      refuse(
+        'MatMul',
+        `'${a.name}' (${formatShape(a.shape)}) and '${b.name}' (${formatShape(b.shape)}) do not multiply.`,
+      );
+    }
+    return [
+      { dtype: a.dtype, shape: [...broadcastShapes('MatMul', a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n] },
+    ];
+  },
+  Gemm(inputs, { transA, transB }) {
+    const a = required('Gemm', inputs, 0);
+    const b = required('Gemm', inputs, 1);
+    const [m, k] = transA ? [a.shape[1], a.shape[0]] : a.shape;
+    const [k2, n] = transB ? [b.shape[1], b.shape[0]] : b.shape;
+    if (a.shape.length !== 2 || b.shape.length !== 2 || k !== k2) {
+      refuse(
+        'Gemm',
+        `'${a.name}' (${formatShape(a.shape)}) and '${b.name}' (${formatShape(b.shape)}) do not multiply.`,
+      );
+    }
+    return [{ dtype: a.dtype, shape: [m!, n!] }];
+  },
+  SoftmaxCrossEntropyLoss(inputs) {
+    const x = required('SoftmaxCrossEntropyLoss', inputs, 0);
+    const labels = required('SoftmaxCrossEntropyLoss', inputs, 1);
+    const expected = x.shape.filter((_, i) => i !== 1);
+    if (formatShape(expected) !== formatShape(labels.shape)) {
+      refuse(
+        'SoftmaxCrossEntropyLoss',
+        `expected labels ${formatShape(expected)} for scores ${formatShape(x.shape)}, received ${formatShape(labels.shape)}.`,
+      );
+    }
+    return [
+      { dtype: x.dtype, shape: [] },
+      { dtype: x.dtype, shape: x.shape },
+    ];
+  },
+};
+
+/** Types of all outputs of an operator. */
+export function inferTypes<O extends OpType>(
+  op: O,
+  inputs: NodeOf<O>['inputs'],
+  attributes: OpAttributes[O],
+): ValueType[] {
+  return (shapeRules[op] as ShapeRule<O>)(inputs, attributes);
+}

@@ -1,0 +1,142 @@
+/** @file A picture with its labels painted over it, and a legend: what a person looks at first. */
+
+import sharp from 'sharp';
+import { PixelwiseError } from '../errors.js';
+import { glyphHeight, glyphWidth, textPixels } from './font.js';
+import type { LabelMap } from './index-png.js';
+import type { Color, Palette } from './palette.js';
+import type { Picture } from './picture.js';
+
+export interface OverlayOptions {
+  /** One colour per label. */
+  readonly palette: Palette;
+  /** One name per label, for the legend. The class `background`, if there is one, is not tinted. */
+  readonly classes: readonly string[];
+  /** How much of the class colour is mixed in, 0 to 1. Default 0.55. */
+  readonly opacity?: number;
+  /** A strip below the picture: colour, name and share of each class present. Default true. */
+  readonly legend?: boolean;
+}
+
+/** A picture that is drawn into. */
+interface Canvas {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+const paper: Color = [24, 26, 30];
+const ink: Color = [235, 235, 235];
+const dimInk: Color = [160, 164, 170];
+const voidLabel = 255;
+
+/**
+ * The picture, tinted by class, with light contours between classes and a legend below.
+ *
+ * @returns a PNG; its height is the picture's plus the legend's.
+ * @throws `ERR_SHAPE` where picture and label map differ in size.
+ */
+export async function overlay(picture: Picture, labels: LabelMap, options: OverlayOptions): Promise<Uint8Array> {
+  if (picture.width !== labels.width || picture.height !== labels.height) {
+    throw new PixelwiseError(
+      'ERR_SHAPE',
+      `Picture and label map differ in size: ${picture.width} x ${picture.height} and ` +
+        `${labels.width} x ${labels.height}. Resize the score map to the picture before taking the class.`,
+    );
+  }
+  const tinted = tint(picture, labels, options);
+  const canvas = (options.legend ?? true) ? withLegend(tinted, labels, options) : tinted;
+  const { width, height, data } = canvas;
+  const raw = { width, height, channels: 3 as const };
+  return sharp(data, { raw, limitInputPixels: false }).png({ compressionLevel: 6 }).toBuffer();
+}
+
+/** The colours mixed in; pixels at a border between two labels become lighter, so that equal tints stay apart. */
+function tint(picture: Picture, labels: LabelMap, options: OverlayOptions): Canvas {
+  const { width, height } = picture;
+  const { opacity = 0.55, palette, classes } = options;
+  const background = classes.indexOf('background');
+  const data = Uint8Array.from(picture.data);
+  const at = (x: number, y: number): number => labels.data[y * width + x] as number;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const label = at(x, y);
+      const isBorder = (x + 1 < width && at(x + 1, y) !== label) || (y + 1 < height && at(x, y + 1) !== label);
+      const isBare = label === background || label === voidLabel;
+      if (isBare && !isBorder) continue;
+      const color = isBorder ? ink : (palette[label] ?? ink);
+      const share = isBorder ? Math.min(1, opacity + 0.25) : opacity;
+      const i = (y * width + x) * 3;
+      for (let c = 0; c < 3; c++) {
+        data[i + c] = Math.round((data[i + c] as number) * (1 - share) + (color[c] as number) * share);
+      }
+    }
+  }
+  return { width, height, data };
+}
+
+interface Entry {
+  readonly label: number;
+  readonly text: string;
+  readonly share: string;
+}
+
+/** The labels present, largest first. */
+function legendEntries(labels: LabelMap, classes: readonly string[]): Entry[] {
+  const counts = new Float64Array(256);
+  for (let i = 0; i < labels.data.length; i++) {
+    const label = labels.data[i] as number;
+    counts[label] = (counts[label] as number) + 1;
+  }
+  return [...counts.keys()]
+    .filter((label) => (counts[label] as number) > 0)
+    .sort((a, b) => (counts[b] as number) - (counts[a] as number))
+    .map((label) => {
+      const percent = ((counts[label] as number) / labels.data.length) * 100;
+      const share = percent < 0.1 ? '<0.1%' : percent < 10 ? `${percent.toFixed(1)}%` : `${percent.toFixed(0)}%`;
+      return { label, text: classes[label] ?? (label === voidLabel ? 'void' : `class ${label}`), share };
+    });
+}
+
+/** The picture on top of a strip with as many rows as the entries need; letters grow with the picture. */
+function withLegend(picture: Canvas, labels: LabelMap, { palette, classes }: OverlayOptions): Canvas {
+  const { width } = picture;
+  const zoom = Math.max(1, Math.round(Math.max(width, picture.height) / 450));
+  const gap = 5 * zoom;
+  const box = glyphHeight * zoom;
+  const row = box + gap;
+  const places: { entry: Entry; x: number; y: number }[] = [];
+  let [x, y] = [gap, gap];
+  for (const entry of legendEntries(labels, classes)) {
+    const wide = box + gap + (entry.text.length + 1 + entry.share.length) * glyphWidth * zoom;
+    if (x > gap && x + wide + gap > width) [x, y] = [gap, y + row];
+    places.push({ entry, x, y });
+    x += wide + 2 * gap;
+  }
+  const height = picture.height + y + row;
+  const canvas: Canvas = { width, height, data: new Uint8Array(width * height * 3) };
+  canvas.data.set(picture.data);
+  fill(canvas, 0, picture.height, width, height - picture.height, paper);
+  for (const { entry, x, y } of places) {
+    const top = picture.height + y;
+    fill(canvas, x, top, box, box, dimInk);
+    fill(canvas, x + zoom, top + zoom, box - 2 * zoom, box - 2 * zoom, palette[entry.label] ?? ink);
+    const left = x + box + gap;
+    write(canvas, left, top + zoom, entry.text, zoom, ink);
+    write(canvas, left + (entry.text.length + 1) * glyphWidth * zoom, top + zoom, entry.share, zoom, dimInk);
+  }
+  return canvas;
+}
+
+function write(canvas: Canvas, left: number, top: number, text: string, zoom: number, color: Color): void {
+  for (const [x, y] of textPixels(text)) fill(canvas, left + x * zoom, top + y * zoom, zoom, zoom, color);
+}
+
+/** A rectangle; what lies outside the canvas is left out. */
+function fill(canvas: Canvas, left: number, top: number, width: number, height: number, color: Color): void {
+  for (let y = Math.max(0, top); y < Math.min(canvas.height, top + height); y++) {
+    for (let x = Math.max(0, left); x < Math.min(canvas.width, left + width); x++) {
+      canvas.data.set(color, (y * canvas.width + x) * 3);
+    }
+  }
+}

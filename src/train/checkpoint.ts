@@ -1,0 +1,52 @@
+/** @file Checkpoints: a model file that also holds the optimiser's state and where the run stands. */
+
+import { join } from 'node:path';
+import { PixelwiseError } from '../errors.js';
+import { readBytes, writeFileAtomic } from '../files.js';
+import type { NamedTensors } from '../graph/tensor.js';
+import { describedModel, type ModelDescription, writeModel } from '../weights/model.js';
+import { readSafetensors } from '../weights/safetensors.js';
+
+export interface Progress {
+  /** Updates done. */
+  readonly update: number;
+  /** Best mean IU of an evaluation so far, and the update it was made at. */
+  readonly best?: { readonly meanIU: number; readonly update: number };
+  /** The recipe as JSON, so that a run is only resumed with its own. */
+  readonly recipe: string;
+}
+
+export interface Checkpoint {
+  readonly model: ModelDescription;
+  readonly tensors: NamedTensors;
+  readonly progress: Progress;
+}
+
+const progressKey = 'pixelwise.progress';
+
+export const checkpointFile = (run: string): string => join(run, 'last.safetensors');
+
+/** Writes the checkpoint beside the old one and puts it in its place. */
+export async function saveCheckpoint(run: string, { model, tensors, progress }: Checkpoint): Promise<void> {
+  await writeFileAtomic(checkpointFile(run), writeModel(model, tensors, { [progressKey]: JSON.stringify(progress) }));
+}
+
+/**
+ * @throws ERR_FILE if there is none, ERR_FORMAT if the file is no checkpoint
+ */
+export async function loadCheckpoint(run: string): Promise<Checkpoint> {
+  const file = checkpointFile(run);
+  const { tensors, metadata } = readSafetensors(await readBytes(file), file);
+  const model = describedModel(metadata, file);
+  const text = metadata[progressKey];
+  if (!model || text === undefined) {
+    throw new PixelwiseError(
+      'ERR_FORMAT',
+      `'${file}' is no checkpoint of a training run. Start the run anew without --resume.`,
+      {
+        subject: file,
+      },
+    );
+  }
+  return { model, tensors, progress: JSON.parse(text) as Progress };
+}

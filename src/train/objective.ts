@@ -1,0 +1,54 @@
+/** @file The graph that a training step runs: the network as it learns, its loss, and the gradient of every parameter. */
+
+import { differentiate } from '../graph/differentiate.js';
+import type { Graph, Parameter } from '../graph/ir.js';
+import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
+import { type CrossEntropyOptions, crossEntropy } from './loss.js';
+
+export interface ObjectiveOptions extends CrossEntropyOptions {
+  readonly batchNorm?: 'batch' | 'frozen';
+  /** Prefix of the gradient outputs. */
+  readonly prefix?: string;
+}
+
+export interface Objective {
+  readonly graph: Graph;
+  /** Parameters that receive a gradient, in the graph's order. */
+  readonly trained: readonly Parameter[];
+  readonly masks: readonly DropoutMask[];
+  /** Outputs that replace running statistics: output name to parameter name. */
+  readonly statistics: Readonly<Record<string, string>>;
+}
+
+/**
+ * Extends a network's graph, which has an output `scores` [N, C, H, W], by the cross entropy against an input `labels`
+ * (uint8 [N, H, W], 255 = void) and its gradients. Outputs: `loss` and one gradient per trained parameter.
+ */
+export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
+  const { b, masks, statistics } = trainingMode(network, options);
+  const found = b.finish().outputs.find((o) => o.name === 'scores')!;
+  const scores = found.value;
+  const [n, , h, w] = scores.shape as [number, number, number, number];
+  const loss = crossEntropy(b, scores, b.input('labels', 'uint8', [n, h, w]), options);
+  const candidates = b.parameters.filter((p) => p.trainable);
+  const gradients = differentiate(
+    b,
+    loss,
+    candidates.map((p) => p.value),
+  );
+  b.output('loss', loss);
+  const trained = candidates.filter((_, i) => gradients[i]);
+  const prefix = options.prefix ?? 'gradient/';
+  candidates.forEach((p, i) => {
+    const g = gradients[i];
+    if (g) b.output(`${prefix}${p.value.name}`, g);
+  });
+  const replaced: Record<string, string> = {};
+  for (const [name, value] of statistics) {
+    b.output(`running/${name}`, value);
+    replaced[`running/${name}`] = name;
+  }
+  const { outputs, ...rest } = b.finish();
+  // The scores themselves stay inside: fetching them would copy the largest map of the network.
+  return { graph: { ...rest, outputs: outputs.filter((o) => o !== found) }, trained, masks, statistics: replaced };
+}

@@ -1,0 +1,152 @@
+/** @file A recipe: the plain values of one training run. Read from JSON with comments, checked to the last key. */
+
+import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { z } from 'zod';
+import { PixelwiseError } from '../errors.js';
+import { nearest } from '../nearest.js';
+
+const positive = z.number().positive();
+const count = z.number().int().positive();
+const share = z.number().min(0).max(1);
+
+const schedule = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('fixed') }),
+  z.strictObject({ kind: z.literal('poly'), power: positive }),
+  z.strictObject({ kind: z.literal('step'), factor: positive, every: count }),
+]);
+
+const sgd = { momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) };
+const optimizer = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('sgd'), ...sgd }),
+  z.strictObject({ kind: z.literal('sgd-caffe'), ...sgd }),
+  z.strictObject({
+    kind: z.literal('adam'),
+    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.999]),
+    epsilon: positive.default(1e-8),
+    weightDecay: z.number().min(0),
+  }),
+]);
+
+const recipe = z.strictObject({
+  /** A name of the catalogue. */
+  network: z.string(),
+  /** The split that is trained on. */
+  split: z.string().default('train'),
+  seed: z.number().int().nonnegative().default(1337),
+  batch: count,
+  /** Batches whose gradients are averaged into one update (Caffe's `iter_size`). */
+  accumulate: count.default(1),
+  /** Updates of the whole run. */
+  updates: count,
+  /** Height and width of the training crops. */
+  crop: z.tuple([count, count]),
+  /** Pictures are scaled by a factor drawn evenly from this range. */
+  scale: z.tuple([positive, positive]).default([1, 1]),
+  /** Probability of a left-right mirror. */
+  flip: share.default(0),
+  jitter: z
+    .strictObject({ brightness: share.optional(), contrast: share.optional(), saturation: share.optional() })
+    .optional(),
+  sampling: z.enum(['shuffle', 'replacement']).default('shuffle'),
+  rate: positive,
+  schedule: schedule.default({ kind: 'fixed' }),
+  /** Updates over which the rate first rises linearly. */
+  warmup: z.number().int().nonnegative().default(0),
+  optimizer,
+  loss: z
+    .strictObject({
+      reduction: z.enum(['mean', 'sum', 'batch']).default('mean'),
+      classWeights: z.array(positive).optional(),
+    })
+    .default({ reduction: 'mean' }),
+  /** Factors for the parameters whose names match; the last match counts. They multiply the network's own. */
+  multipliers: z
+    .array(
+      z.strictObject({ pattern: z.string(), rate: z.number().min(0).default(1), decay: z.number().min(0).default(1) }),
+    )
+    .default([]),
+  batchNorm: z.enum(['batch', 'frozen']).default('batch'),
+  evaluation: z.strictObject({ split: z.string().default('val'), every: count }).optional(),
+  /** Updates between checkpoints. */
+  checkpoint: count.default(500),
+});
+
+export type Recipe = z.output<typeof recipe>;
+
+/** The keys of the object that an issue points into, for a hint at the nearest one. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = recipe;
+  for (const key of path) {
+    while (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) schema = schema.unwrap();
+    schema = schema instanceof z.ZodObject ? schema.shape[key as string] : undefined;
+  }
+  while (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) schema = schema.unwrap();
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function explain(issue: z.core.$ZodIssue): string {
+  const at = issue.path.join('.') || 'recipe';
+  if (issue.code !== 'unrecognized_keys') return `${at}: ${issue.message}`;
+  return issue.keys
+    .map((key) => {
+      const guess = nearest(key, knownKeys(issue.path));
+      return `unknown key '${[...issue.path, key].join('.')}'${guess ? `; did you mean '${guess}'?` : ''}`;
+    })
+    .join('; ');
+}
+
+/**
+ * Checks plain values as a recipe and fills in the defaults.
+ *
+ * @throws ERR_RECIPE with every fault, and the nearest known key for each unknown one
+ */
+export function checkRecipe(values: unknown, source: string): Recipe {
+  const result = recipe.safeParse(values);
+  if (result.success) return result.data;
+  throw new PixelwiseError(
+    'ERR_RECIPE',
+    `Recipe '${source}' is not valid: ${result.error.issues.map(explain).join('; ')}.`,
+    {
+      subject: source,
+    },
+  );
+}
+
+/** Reads a recipe's text (JSON with comments). `overrides` are `key=value` pairs, dotted keys reaching inside. */
+export function readRecipe(text: string, source: string, overrides: readonly string[] = []): Recipe {
+  const errors: ParseError[] = [];
+  const values: unknown = parse(text, errors, { allowTrailingComma: true });
+  const [error] = errors;
+  if (error) {
+    const line = text.slice(0, error.offset).split('\n').length;
+    throw new PixelwiseError(
+      'ERR_RECIPE',
+      `Recipe '${source}' is not valid JSON: ${printParseErrorCode(error.error)} in line ${line}.`,
+      {
+        subject: source,
+      },
+    );
+  }
+  for (const override of overrides) applyOverride(values, override);
+  return checkRecipe(values, source);
+}
+
+function applyOverride(values: unknown, override: string): void {
+  const [, path, text] = /^([\w.]+)=(.*)$/s.exec(override) ?? [];
+  if (path === undefined || text === undefined) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `Cannot set '${override}'. Expected key=value, such as rate=0.001 or loss.reduction=sum.`,
+    );
+  }
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  let at = values as Record<string, unknown>;
+  for (const key of keys) {
+    if (typeof at[key] !== 'object' || at[key] === null) at[key] = {};
+    at = at[key] as Record<string, unknown>;
+  }
+  const errors: ParseError[] = [];
+  const value: unknown = parse(text, errors);
+  at[last] = errors.length > 0 ? text : value;
+}

@@ -1,0 +1,159 @@
+/** @file One training step on an engine: gradients, then the update, in two programs over one state. */
+
+import { createRandom } from '../data/random.js';
+import type { Engine, Program, State } from '../engine/engine.js';
+import { PixelwiseError } from '../errors.js';
+import type { Graph, Parameter } from '../graph/ir.js';
+import { type NamedTensors, sizeOf, type Tensor } from '../graph/tensor.js';
+import type { DropoutMask } from '../surgery/training-mode.js';
+import { type Objective, type ObjectiveOptions, objective } from './objective.js';
+import {
+  accumulationGraph,
+  gradientName,
+  type OptimizerGraph,
+  type OptimizerSpec,
+  optimizerGraph,
+} from './optimizer.js';
+
+/** Keeps the dropout masks apart from every other use of the seed. */
+const maskStream = 12;
+
+export interface StepOptions extends ObjectiveOptions {
+  readonly optimizer: OptimizerSpec;
+  readonly accumulate?: number;
+  readonly seed: number;
+  /** Factors for parameters whose names match; the last match counts. */
+  readonly multipliers?: readonly { pattern: string; rate: number; decay: number }[];
+}
+
+export interface StepInput {
+  readonly image: Tensor<'float32'>;
+  readonly labels: Tensor<'uint8'>;
+}
+
+/** Values 0 or 1 / (1 - ratio), drawn for one mask of one micro-batch: a function of the seed and the step alone. */
+function drawMask(mask: DropoutMask, seed: number, step: number, index: number): Tensor<'float32'> {
+  const random = createRandom(seed, maskStream, step, index);
+  const data = new Float32Array(sizeOf(mask.shape));
+  const threshold = mask.ratio * 2 ** 32;
+  const kept = 1 / (1 - mask.ratio);
+  for (let i = 0; i < data.length; i++) data[i] = random.bits() >= threshold ? kept : 0;
+  return { dtype: 'float32', shape: mask.shape, data };
+}
+
+/** The parameters with a recipe's multipliers applied; a rate of 0 freezes. */
+function withMultipliers(network: Graph, multipliers: NonNullable<StepOptions['multipliers']>): Graph {
+  const rules = multipliers.map((m) => ({ ...m, test: new RegExp(m.pattern) }));
+  const parameters = network.parameters.map((p): Parameter => {
+    const rule = rules.findLast((r) => r.test.test(p.value.name));
+    if (!rule) return p;
+    const rate = p.rate * rule.rate;
+    return { ...p, rate, decay: p.decay * rule.decay, trainable: p.trainable && rate > 0 };
+  });
+  return { ...network, parameters };
+}
+
+export class TrainingStep {
+  readonly #state: State;
+  readonly #gradients: Program;
+  readonly #accumulate: Program | undefined;
+  readonly #update: Program;
+  readonly #optimizer: OptimizerGraph;
+  readonly #objective: Objective;
+  readonly #options: StepOptions;
+
+  private constructor(
+    state: State,
+    programs: { gradients: Program; accumulate: Program | undefined; update: Program },
+    optimizer: OptimizerGraph,
+    goal: Objective,
+    options: StepOptions,
+  ) {
+    this.#state = state;
+    this.#gradients = programs.gradients;
+    this.#accumulate = programs.accumulate;
+    this.#update = programs.update;
+    this.#optimizer = optimizer;
+    this.#objective = goal;
+    this.#options = options;
+  }
+
+  /**
+   * Compiles the step of a network's graph (input `image`, output `scores`).
+   *
+   * @param tensors values of all parameters and, when a run goes on, of the optimiser's state
+   */
+  static async create(
+    engine: Engine,
+    network: Graph,
+    tensors: NamedTensors,
+    options: StepOptions,
+  ): Promise<TrainingStep> {
+    const accumulate = options.accumulate ?? 1;
+    const prefix = accumulate > 1 ? 'fresh/' : 'gradient/';
+    const goal = objective(withMultipliers(network, options.multipliers ?? []), { ...options, prefix });
+    const optimizer = optimizerGraph(goal.trained, options.optimizer, 1 / accumulate);
+    const state = await engine.createState(new Map([...optimizer.initial, ...tensors]));
+    const names = goal.trained.map((p) => p.value.name);
+    const updates = { ...Object.fromEntries(names.map((n) => [`${prefix}${n}`, `${prefix}${n}`])), ...goal.statistics };
+    const gradients = await engine.compile(goal.graph, { state, updates });
+    let adding: Program | undefined;
+    if (accumulate > 1) {
+      await state.write(zeroGradients(goal.trained));
+      const sum = accumulationGraph(goal.trained);
+      adding = await engine.compile(sum.graph, { state, updates: sum.updates });
+    }
+    const update = await engine.compile(optimizer.graph, { state, updates: optimizer.updates });
+    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, goal, options);
+  }
+
+  /**
+   * One update from `accumulate` micro-batches, at rate `lr`. Returns each micro-batch's loss before the update.
+   *
+   * @throws ERR_NAN if a loss is not finite; the parameters are then as the last update left them
+   */
+  async run(inputs: readonly StepInput[], update: number, lr: number): Promise<number[]> {
+    const losses: number[] = [];
+    for (const [i, { image, labels }] of inputs.entries()) {
+      const micro = update * inputs.length + i;
+      const feeds: Record<string, Tensor> = { image, labels };
+      this.#objective.masks.forEach((mask, index) => {
+        feeds[mask.input] = drawMask(mask, this.#options.seed, micro, index);
+      });
+      const { loss } = await this.#gradients.run(feeds);
+      const value = Number(loss?.data[0]);
+      if (!Number.isFinite(value)) {
+        throw new PixelwiseError(
+          'ERR_NAN',
+          `The loss became ${value} at update ${update}. Lower the rate (now ${lr}), or check whether the loss is summed where the ` +
+            'rate expects a mean; the last checkpoint is still good.',
+        );
+      }
+      losses.push(value);
+      await this.#accumulate?.run({});
+    }
+    await this.#update.run(this.#optimizer.feeds(update, lr));
+    if (this.#accumulate) await this.#state.write(zeroGradients(this.#objective.trained));
+    return losses;
+  }
+
+  /** All parameters, and with `all` the optimiser's state too: what a checkpoint needs. */
+  async read(all = false): Promise<NamedTensors> {
+    const names = this.#objective.graph.parameters.map((p) => p.value.name);
+    return this.#state.read(all ? [...names, ...this.#optimizer.initial.keys()] : names);
+  }
+
+  async dispose(): Promise<void> {
+    for (const p of [this.#gradients, this.#accumulate, this.#update]) await p?.dispose();
+    await this.#state.dispose();
+  }
+}
+
+function zeroGradients(parameters: readonly Parameter[]): NamedTensors {
+  return new Map(
+    parameters.map(({ value }) => [
+      gradientName(value.name),
+      { dtype: 'float32', shape: value.shape, data: new Float32Array(sizeOf(value.shape)) } satisfies Tensor,
+    ]),
+  );
+}

@@ -1,0 +1,109 @@
+/** @file A model file: weights in safetensors with what is needed to use them, so that a picture needs nothing else. */
+
+import { PixelwiseError } from '../errors.js';
+import type { NamedTensors } from '../graph/tensor.js';
+import { readSafetensors, writeSafetensors } from './safetensors.js';
+
+type Triple = readonly [number, number, number];
+
+/** What the weights were trained for. Stored as JSON under the metadata key `pixelwise`. */
+export interface ModelDescription {
+  readonly version: 1;
+  /** A name of the catalogue. */
+  readonly network: string;
+  /** Class names in label order; their number is the network's. */
+  readonly classes: readonly string[];
+  /** One color per class, RGB 0..255. */
+  readonly palette: readonly Triple[];
+  /** How bytes become input; see `Preprocessing`. */
+  readonly preprocessing: {
+    readonly order: 'RGB' | 'BGR';
+    readonly divisor: number;
+    readonly mean: Triple;
+    readonly std: Triple;
+    readonly divisorAfter?: number;
+  };
+  /** Pictures larger than this on their long side are reduced to it before the network sees them, in pixels. */
+  readonly longSide: number;
+  /** Where the weights come from: recipe, updates, data. For people and logs. */
+  readonly training?: Readonly<Record<string, string | number>>;
+}
+
+const key = 'pixelwise';
+
+const isTriple = (v: unknown): boolean => Array.isArray(v) && v.length === 3 && v.every((n) => Number.isFinite(n));
+
+/** Each field's test and what it expects, in words. */
+const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, expected: string] } = {
+  version: [(v) => v === 1, '1'],
+  network: [(v) => typeof v === 'string' && v !== '', 'the name of a network'],
+  classes: [
+    (v) => Array.isArray(v) && v.length > 0 && v.length < 255 && v.every((n) => typeof n === 'string'),
+    '1 to 254 names',
+  ],
+  palette: [(v) => Array.isArray(v) && v.every(isTriple), 'colors of three numbers'],
+  preprocessing: [
+    (v) => {
+      const p = v as Partial<ModelDescription['preprocessing']> | undefined;
+      return (p?.order === 'RGB' || p?.order === 'BGR') && (p.divisor ?? 0) > 0 && isTriple(p.mean) && isTriple(p.std);
+    },
+    'order, divisor, mean and std',
+  ],
+  longSide: [(v) => Number.isInteger(v) && Number(v) > 0, 'a number of pixels'],
+  training: [(v) => v === undefined || (typeof v === 'object' && v !== null), 'an object'],
+};
+
+function check(value: unknown, file: string): ModelDescription {
+  const record = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  for (const [field, [test, expected]] of Object.entries(rules)) {
+    if (!test(record[field])) {
+      throw new PixelwiseError(
+        'ERR_FORMAT',
+        `Model file '${file}' has an unusable '${field}'. Expected ${expected}, received ${JSON.stringify(record[field]) ?? 'nothing'}.`,
+        { subject: file },
+      );
+    }
+  }
+  return value as ModelDescription;
+}
+
+/** The description in a file's metadata, or undefined if these are weights alone. */
+export function describedModel(metadata: Readonly<Record<string, string>>, file: string): ModelDescription | undefined {
+  const text = metadata[key];
+  if (text === undefined) return undefined;
+  try {
+    return check(JSON.parse(text), file);
+  } catch (cause) {
+    if (cause instanceof PixelwiseError) throw cause;
+    throw new PixelwiseError('ERR_FORMAT', `The description in model file '${file}' is not JSON.`, {
+      subject: file,
+      cause,
+    });
+  }
+}
+
+/**
+ * Reads a model file.
+ *
+ * @throws ERR_FORMAT if it is no safetensors file or holds weights without a description
+ */
+export function readModel(bytes: Uint8Array, file: string): { model: ModelDescription; tensors: NamedTensors } {
+  const { tensors, metadata } = readSafetensors(bytes, file);
+  const model = describedModel(metadata, file);
+  if (!model) {
+    throw new PixelwiseError(
+      'ERR_FORMAT',
+      `'${file}' holds weights, but does not say for which network and classes. Expected a model file as 'pixelwise train' writes it.`,
+      { subject: file },
+    );
+  }
+  return { model, tensors };
+}
+
+export function writeModel(
+  model: ModelDescription,
+  tensors: NamedTensors,
+  more: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  return writeSafetensors(tensors, { ...more, [key]: JSON.stringify(model) });
+}
