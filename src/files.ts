@@ -23,12 +23,22 @@ const reasons: Record<string, string> = {
 /** A path as a string. A URL must be a `file:` URL: nothing here fetches. */
 export function toPath(file: FilePath): string {
   if (typeof file === 'string') return file;
-  if (file.protocol === 'file:') return fileURLToPath(file);
-  throw new PixelwiseError(
-    'ERR_USAGE',
-    `Cannot read '${file.href}'. Expected a path or a file: URL, received a ${file.protocol} URL. Download it first.`,
-    { subject: file.href },
-  );
+  if (file.protocol !== 'file:') {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `Cannot open '${file.href}'. Expected a path or a file: URL, received a ${file.protocol} URL. Download it first.`,
+      { subject: file.href },
+    );
+  }
+  try {
+    return fileURLToPath(file);
+  } catch (cause) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `Cannot open '${file.href}'. Expected the URL of a file on this machine, received one that names no path here.`,
+      { subject: file.href, cause },
+    );
+  }
 }
 
 /** `ERR_FILE` for a failed system call on `path`. */

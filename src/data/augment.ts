@@ -1,13 +1,12 @@
 /** @file Random scale, crop, mirror and colour: the picture and its label map always move together. */
 
 import { PixelwiseError } from '../errors.js';
-import type { LabelMap } from '../image/index-png.js';
+import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { Color } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
-import { voidLabel } from './dataset.js';
+import { type Axis, resampleLabels, resamplePicture } from '../image/resample.js';
 import { type Jitter, jitterColors } from './jitter.js';
 import type { Random } from './random.js';
-import { type Axis, resampleLabels, resamplePicture } from './resample.js';
 
 export interface AugmentOptions {
   /** Size of the result, [height, width]. Without it the result has the size of the scaled picture. */

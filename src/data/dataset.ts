@@ -5,13 +5,10 @@ import { join } from 'node:path';
 import { PixelwiseError } from '../errors.js';
 import { fileError, readBytes } from '../files.js';
 import { readPicture } from '../image/decode.js';
-import { type LabelMap, readLabelMap } from '../image/index-png.js';
+import { type LabelMap, readLabelMap, voidLabel } from '../image/index-png.js';
 import type { Palette } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
 import { type ClassSet, camvid, voc } from './classes.js';
-
-/** Void: a pixel that counts neither in training nor in evaluation. */
-export const voidLabel = 255;
 
 export interface Sample {
   readonly id: string;

@@ -73,13 +73,11 @@ function writePlanes(
 ): void {
   const plane = out.length / 3;
   const [red, green, blue] = order.map((channel) => tables[channel]) as [Float32Array, Float32Array, Float32Array];
-  const [redPlane, greenPlane, bluePlane] = order.map((channel) =>
-    out.subarray(channel * plane, (channel + 1) * plane),
-  ) as [Float32Array, Float32Array, Float32Array];
+  const [r = 0, g = 0, b = 0] = order.map((channel) => channel * plane);
   for (let i = 0, at = 0; i < plane; i++, at += 3) {
-    redPlane[i] = red[data[at] as number] as number;
-    greenPlane[i] = green[data[at + 1] as number] as number;
-    bluePlane[i] = blue[data[at + 2] as number] as number;
+    out[r + i] = red[data[at] as number] as number;
+    out[g + i] = green[data[at + 1] as number] as number;
+    out[b + i] = blue[data[at + 2] as number] as number;
   }
 }
 

@@ -5,6 +5,9 @@ import { internal, PixelwiseError } from '../errors.js';
 import { type FilePath, readBytes, toPath } from '../files.js';
 import type { Palette } from './palette.js';
 
+/** The label of pixels that count neither in training nor in evaluation. */
+export const voidLabel = 255;
+
 /** Class indices: `data` holds height x width bytes, row by row; 255 is void. */
 export interface LabelMap {
   readonly width: number;
@@ -47,7 +50,7 @@ export function decodeLabelMap(bytes: Uint8Array, name = 'mask'): LabelMap {
   return {
     width,
     height,
-    data: depth === 8 ? Uint8Array.from(data) : unpack(data as Uint8Array, width, height, depth),
+    data: depth === 8 ? (data as Uint8Array) : unpack(data as Uint8Array, width, height, depth),
   };
 }
 

@@ -3,7 +3,7 @@
 import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
 import { glyphHeight, glyphWidth, textPixels } from './font.js';
-import type { LabelMap } from './index-png.js';
+import { type LabelMap, voidLabel } from './index-png.js';
 import type { Color, Palette } from './palette.js';
 import type { Picture } from './picture.js';
 
@@ -28,7 +28,6 @@ interface Canvas {
 const paper: Color = [24, 26, 30];
 const ink: Color = [235, 235, 235];
 const dimInk: Color = [160, 164, 170];
-const voidLabel = 255;
 
 /**
  * The picture, tinted by class, with light contours between classes and a legend below.

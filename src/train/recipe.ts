@@ -45,7 +45,7 @@ const recipe = z.strictObject({
   /** Probability of a left-right mirror. */
   flip: share.default(0),
   jitter: z
-    .strictObject({ brightness: share.optional(), contrast: share.optional(), saturation: share.optional() })
+    .strictObject({ brightness: share.default(0), contrast: share.default(0), saturation: share.default(0) })
     .optional(),
   sampling: z.enum(['shuffle', 'replacement']).default('shuffle'),
   rate: positive,

@@ -21,6 +21,9 @@ export interface UnpickleContext {
 /** Whole numbers longer than this are no sizes, steps or seeds. */
 const MAX_INTEGER_BYTES = 256;
 
+/** Made once: a decoder costs more than the decoding of a short name. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 export class Machine {
   at: number;
   readonly memo = new Map<number, unknown>();
@@ -79,7 +82,7 @@ export class Machine {
   }
 
   text(count: number): string {
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.bytes(count));
+    return utf8.decode(this.bytes(count));
   }
 
   line(): string {

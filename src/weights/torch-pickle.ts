@@ -118,7 +118,10 @@ export function torchGlobals(file: string): ReadonlyMap<string, PickleGlobal> {
     'torch._utils._rebuild_tensor_v2': (args) => {
       // The seventh argument marks conjugated or negated views, whose numbers are not those of the storage.
       if (args[6] instanceof Map && args[6].size > 0) {
-        throw formatError(file, 'a tensor is a negated or conjugated view. Save it with .resolve_neg().resolve_conj().');
+        throw formatError(
+          file,
+          'a tensor is a negated or conjugated view. Save it with .resolve_neg().resolve_conj().',
+        );
       }
       return rebuild(args);
     },

@@ -24,6 +24,7 @@ const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
 const STORED = 0;
 const DEFLATED = 8;
+const utf8 = new TextDecoder();
 
 /** Deflate cannot pack more than this many bytes into one. */
 const DEFLATE_RATIO = 1032;
@@ -33,7 +34,7 @@ export function firstZipName(bytes: Uint8Array): string | undefined {
   if (bytes.length < 30) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== LOCAL) return undefined;
-  return new TextDecoder().decode(bytes.subarray(30, 30 + view.getUint16(26, true)));
+  return utf8.decode(bytes.subarray(30, 30 + view.getUint16(26, true)));
 }
 
 export class ZipArchive {
@@ -111,7 +112,7 @@ function readDirectory(bytes: Uint8Array, file: string): ZipEntry[] {
     const extraEnd = nameEnd + view.getUint16(at + 30, true);
     const next = extraEnd + view.getUint16(at + 32, true);
     if (next > end) throw damaged();
-    const name = new TextDecoder().decode(bytes.subarray(at + 46, nameEnd));
+    const name = utf8.decode(bytes.subarray(at + 46, nameEnd));
     const sizes = {
       size: view.getUint32(at + 24, true),
       packed: view.getUint32(at + 20, true),

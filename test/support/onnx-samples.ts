@@ -163,7 +163,7 @@ export function sampleGraph(op: OpType): Graph {
   const b = new GraphBuilder(`sample of ${op}`);
   const x = b.input('x', 'float32', [2, 4, 8, 9]);
   const made = [samples[op](b, x)].flat();
-  made.forEach((value, i) => b.output(i % 2 === 0 ? value.name : `out ${i}`, value));
+  for (const [i, value] of made.entries()) b.output(i % 2 === 0 ? value.name : `out ${i}`, value);
   return b.finish();
 }
 

@@ -66,6 +66,21 @@ describe.each(cases.filter((c) => c.must_load))('$file: $desc', ({ file, expecte
   });
 });
 
+/** What the message must tell about each hostile file. */
+const said: Record<string, RegExp> = {
+  'evil_zip.pth': /asks for the Python name "posix\.system"/,
+  'evil_legacy.pth': /asks for the Python name "posix\.system"/,
+  'trunc_plain_zip.pth': /the file is cut off/,
+  'trunc_plain_legacy.pth': /the file is cut off\. Expected at least 2469 bytes, received 2011/,
+  'empty.pth': /the file is empty/,
+  'garbage.pth': /not that of any known weight file/,
+  'short_storage.pth': /storage of tensor "w" is too short\. Expected 48 bytes \(12 of float32\), received 8/,
+  'trunc.safetensors': /the file is cut off\. Expected 948 bytes of data, received 928/,
+  'hugeheader.safetensors': /the header claims 1099511627776 bytes/,
+  'trunc.caffemodel': /the file is cut off/,
+  'trunc.onnx': /the file is cut off/,
+};
+
 describe.each(cases.filter((c) => !c.must_load))('$file: $desc', ({ file, why }) => {
   it(`is refused: ${why}`, () => {
     let error: unknown;
@@ -79,8 +94,7 @@ describe.each(cases.filter((c) => !c.must_load))('$file: $desc', ({ file, why })
     expect(message).toContain(file);
     expect(subject).toBe(file);
     expect(code).toBe(file.startsWith('evil') ? 'ERR_UNSAFE' : 'ERR_FORMAT');
-    if (file.startsWith('evil')) expect(message).toContain('posix.system');
-    expect(message).toMatchSnapshot();
+    expect(message).toMatch(said[file] as RegExp);
   });
 });
 

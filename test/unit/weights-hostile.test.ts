@@ -63,7 +63,7 @@ describe.each(files)('%s', (file) => {
         // A legacy stream and an ONNX model may end in bytes that say nothing; the others account for every byte.
         if (/safetensors|np[yz]|zip/.test(file) && whole.length > 0) expect(error).toBeInstanceOf(PixelwiseError);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
@@ -75,7 +75,7 @@ describe.each(files)('%s', (file) => {
         for (const { at, value } of flips) bytes[at] = value;
         both(bytes);
       }),
-      { numRuns: 150 },
+      { numRuns: 50 },
     );
   });
 
@@ -87,7 +87,7 @@ describe.each(files)('%s', (file) => {
         const bytes = new Uint8Array([...whole.subarray(0, to), ...piece, ...whole.subarray(to + gap)]);
         both(bytes);
       }),
-      { numRuns: 80 },
+      { numRuns: 25 },
     );
   });
 });
@@ -109,6 +109,6 @@ it('random bytes behind every magic number are refused or read', () => {
       refusal(() => readWeights(bytes, 'broken').tensors, bytes.length);
       for (const read of Object.values(readers)) refusal(() => read(bytes, 'broken'), bytes.length);
     }),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
 });

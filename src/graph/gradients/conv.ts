@@ -71,52 +71,76 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
   });
 }
 
+/** Kernels with more positions than this are cut out by rows, then by columns: 2k slices instead of k * k. */
+const MOST_SLICES = 64;
+
+/** One strip of the im2col matrix: [g, positions * I/g, cells], from x as [g, I/g, N, H, W] and the strip's first output row. */
+function columnsOf(
+  b: GraphBuilder,
+  x: Value,
+  [kh, kw]: readonly [number, number],
+  a: ConvAttributes,
+  strip: { top: number; height: number; width: number },
+): Value {
+  const rowsAt = (ky: number): [number, number] => {
+    const from = strip.top * a.strides[0] + ky * a.dilations[0];
+    return [from, from + (strip.height - 1) * a.strides[0] + 1];
+  };
+  const columnsAt = (kx: number): [number, number] => {
+    const from = kx * a.dilations[1];
+    return [from, from + (strip.width - 1) * a.strides[1] + 1];
+  };
+  const each = (n: number, cut: (k: number) => Value) =>
+    b.concat(
+      Array.from({ length: n }, (_, k) => cut(k)),
+      1,
+    );
+  const along = (v: Value, axis: number, [from, to]: [number, number], step: number) =>
+    b.slice(v, [axis], [from], [to], [step]);
+  const direct = () =>
+    each(kw * kh, (k) => {
+      const [y, z] = [rowsAt(k % kh), columnsAt(Math.floor(k / kh))];
+      return b.slice(x, [3, 4], [y[0], z[0]], [y[1], z[1]], a.strides);
+    });
+  const byRows = () => {
+    const rows = each(kh, (ky) => along(x, 3, rowsAt(ky), a.strides[0]));
+    return each(kw, (kx) => along(rows, 4, columnsAt(kx), a.strides[1]));
+  };
+  const columns = kh * kw > MOST_SLICES ? byRows() : direct();
+  const [group, rows, n] = columns.shape as [number, number, number];
+  return b.reshape(columns, [group, rows, n * strip.height * strip.width]);
+}
+
 /**
  * Gradient of a convolution with respect to its kernel [O, I/g, kh, kw], from its input x and the gradient dy of its
  * output. The im2col matrix is never whole: strips of output rows go through one chain of matrix products.
  */
 function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly number[], a: ConvAttributes): Value {
   const [o, i, kh, kw] = kernel as [number, number, number, number];
-  const { group, strides, dilations, pads } = a;
+  const { group, pads } = a;
   const [n, c] = [x.shape[0]!, x.shape[1]!];
-  const [oh, ow] = [dy.shape[2]!, dy.shape[3]!];
-  // Channels first once, so that a batch needs no transposed im2col matrix: [C, N, H, W].
+  const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
+  // Channels first once, so that a batch needs no transposed im2col matrix.
   const xt = b.transpose(b.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]), [1, 0, 2, 3]);
+  const grouped = b.reshape(xt, [group, i, n, xt.shape[2]!, xt.shape[3]!]);
   const dyt = b.transpose(dy, [1, 0, 2, 3]);
-  const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * ow)));
+  const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
   let sum: Value | undefined;
   for (let top = 0; top < oh; top += rows) {
     const height = Math.min(rows, oh - top);
-    const cells = n * height * ow;
-    const patches: Value[] = [];
-    for (let ky = 0; ky < kh; ky++) {
-      for (let kx = 0; kx < kw; kx++) {
-        const y0 = top * strides[0] + ky * dilations[0];
-        const x0 = kx * dilations[1];
-        const y1 = y0 + (height - 1) * strides[0] + 1;
-        const x1 = x0 + (ow - 1) * strides[1] + 1;
-        const patch = b.slice(xt, [2, 3], [y0, x0], [y1, x1], strides);
-        patches.push(group === 1 ? patch : b.reshape(patch, [group, i, cells]));
-      }
-    }
-    const strip = b.slice(dyt, [2], [top], [top + height]);
+    const columns = columnsOf(b, grouped, [kh, kw], a, { top, height, width });
+    const strip = b.reshape(b.slice(dyt, [2], [top], [top + height]), [group, o / group, n * height * width]);
     if (group === 1) {
-      const columns = b.reshape(b.concat(patches, 0), [kh * kw * i, cells]);
-      const gradient = b.reshape(strip, [o, cells]);
-      sum = b.op('Gemm', sum ? [gradient, columns, sum] : [gradient, columns], {
-        alpha: 1,
-        beta: 1,
-        transA: 0,
-        transB: 1,
-      });
+      const inputs = [b.reshape(strip, strip.shape.slice(1)), b.reshape(columns, columns.shape.slice(1))];
+      const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
+      sum = b.op('Gemm', sum ? [...inputs, sum] : inputs, attributes);
     } else {
-      const columns = b.transpose(b.concat(patches, 1), [0, 2, 1]);
-      const part = b.op('MatMul', [b.reshape(strip, [group, o / group, cells]), columns], {});
+      const part = b.op('MatMul', [strip, b.transpose(columns, [0, 2, 1])], {});
       sum = sum ? b.add(sum, part) : part;
     }
   }
-  // Kernel positions came before channels; the kernel wants channels before positions.
-  return b.reshape(b.transpose(b.reshape(sum!, [o, kh * kw, i]), [0, 2, 1]), kernel);
+  // The columns run over kernel columns, kernel rows, channels; the kernel wants them the other way round.
+  return b.reshape(b.transpose(b.reshape(sum!, [o, kw, kh, i]), [0, 3, 2, 1]), kernel);
 }
 
 const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 2, 3]);

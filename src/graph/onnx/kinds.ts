@@ -6,6 +6,7 @@
  */
 
 import { type AttributeProto, AttributeProto_AttributeType as Type } from 'onnx-buf';
+import { PixelwiseError } from '../../errors.js';
 import type { Pads, Pair } from '../ir.js';
 import { arrayType, type DType, floatData, numberToHalf, type Tensor, tensor, toFloat32 } from '../tensor.js';
 import { dtypeNumber, dtypeOf } from './tensors.js';
@@ -107,11 +108,17 @@ export const float: Kind<number> = {
 
 /** A constant of the element type that the values beside it have. */
 function scalar(dtype: DType, value: number): Tensor {
-  if (dtype === 'int64') return tensor(dtype, [], BigInt64Array.of(BigInt(value)));
+  if (dtype === 'float32' || dtype === 'float64') return { dtype, shape: [], data: arrayType(dtype).of(value) };
   if (dtype === 'float16') return tensor(dtype, [], Uint16Array.of(numberToHalf(value)));
   // The upper half of a float32.
   if (dtype === 'bfloat16') return tensor(dtype, [], new Uint16Array(Float32Array.of(value).buffer).slice(1));
-  return { dtype, shape: [], data: (arrayType(dtype) as Float32ArrayConstructor).of(value) };
+  const whole = Number.isSafeInteger(value);
+  const data =
+    dtype === 'int64'
+      ? BigInt64Array.of(whole ? BigInt(value) : 0n)
+      : (arrayType(dtype) as Int32ArrayConstructor).of(value);
+  if (Number(data[0]) === value) return { dtype, shape: [], data };
+  throw new PixelwiseError('ERR_GRAPH', `The constant ${value} cannot be written. Expected a value of ${dtype}.`);
 }
 
 const text = { to: new TextEncoder(), from: new TextDecoder() };

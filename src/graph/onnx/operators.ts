@@ -39,6 +39,8 @@ interface Spec<O extends OpType> {
   readonly falseInputs?: readonly number[];
   /** Inputs that are parameters where a file without our metadata has an initializer. */
   readonly weights?: readonly number[];
+  /** Those of them that are measured, not learned. */
+  readonly statistics?: readonly number[];
 }
 
 const bit = (fallback?: 0 | 1): Field<0 | 1> =>
@@ -117,6 +119,7 @@ const givenSizes = input(sizes, 3);
 const resizeSizes: Field<Shape> = {
   write: givenSizes.write,
   read(source, name) {
+    source.constant(1); // The region of interest counts in a mode that is not read.
     const scales = source.constant(2);
     if (!scales || scales.data.length === 0) return givenSizes.read(source, name);
     const from = shapeOf(source);
@@ -199,6 +202,7 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
     inputs: [5, 5],
     fields: { epsilon: number(1e-5), momentum: number(0.9), training_mode: bit(0) },
     weights: [1, 2, 3, 4],
+    statistics: [3, 4],
   },
   Softmax: { inputs: [1, 1], fields: { axis: softmaxAxis } },
   LogSoftmax: { inputs: [1, 1], fields: { axis: softmaxAxis } },

@@ -145,8 +145,8 @@ function view(dtype: DType, shape: Shape, bytes: Uint8Array, what: string): Tens
     const expected = `${sizeOf(shape) * size} bytes for ${dtype} ${formatShape(shape)}`;
     throw broken(what, expected, String(bytes.length), 'The file is damaged: get it again.');
   }
-  // Protobuf knows no alignment; typed arrays insist on it.
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Protobuf knows no alignment; typed arrays insist on it. (The slice of a Buffer would be a view.)
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const data = new (arrayType(dtype))(aligned.buffer as ArrayBuffer, aligned.byteOffset, sizeOf(shape));
   return { dtype, shape, data };
 }

@@ -192,7 +192,7 @@ class Writer {
     const [least, most] = spec.inputs;
     const inputs = node.inputs.map((value) => (value ? this.#nameOf(value, `${node.op} "${node.name}"`) : ''));
     while (inputs.at(-1) === '') inputs.pop();
-    if (inputs.length < least || inputs.length > most) {
+    if (inputs.length < least || inputs.length > most || inputs.slice(0, least).includes('')) {
       throw malformed(
         this.#graph.name,
         `${least}${most > least ? ` to ${most}` : ''} inputs of ${node.op} "${node.name}"`,

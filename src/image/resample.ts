@@ -1,7 +1,7 @@
 /** @file Part of a resized picture, without resizing the rest: what random scale and crop need. */
 
-import type { LabelMap } from '../image/index-png.js';
-import type { Picture } from '../image/picture.js';
+import type { LabelMap } from './index-png.js';
+import type { Picture } from './picture.js';
 
 /**
  * A window into a scaled, perhaps mirrored, image along one axis: the image's `size` pixels become `scaled`, of which
@@ -33,30 +33,54 @@ interface Filter {
 function triangleFilter(axis: Axis): Filter {
   const scale = axis.size / axis.scaled;
   const support = Math.max(scale, 1);
-  const windows = Array.from({ length: axis.count }, (_, i) => {
+  const room = Math.ceil(support) * 2 + 1;
+  const first = new Int32Array(axis.count);
+  const length = new Int32Array(axis.count);
+  const wide = new Int32Array(axis.count * room);
+  const raw = new Float64Array(room);
+  for (let i = 0; i < axis.count; i++) {
     const center = (scaledPosition(axis, i) + 0.5) * scale;
     const low = Math.max(0, Math.trunc(center - support + 0.5));
     const high = Math.min(axis.size, Math.trunc(center + support + 0.5));
-    const raw = Array.from({ length: high - low }, (_, k) =>
-      Math.max(0, 1 - Math.abs((low + k - center + 0.5) / support)),
-    );
-    const sum = raw.reduce((a, b) => a + b, 0);
-    const weights = raw.map((w) => Math.round((w / sum) * 2 ** precision));
-    // Windows as narrow as possible: without scaling one tap remains, and when enlarging two.
-    const from = weights.findIndex((w) => w > 0);
-    return { first: low + from, weights: weights.slice(from, weights.findLastIndex((w) => w > 0) + 1) };
-  });
-  const widest = windows.reduce((n, { weights }) => Math.max(n, weights.length), 1);
+    let sum = 0;
+    for (let k = 0; k < high - low; k++) {
+      const weight = Math.max(0, 1 - Math.abs((low + k - center + 0.5) / support));
+      raw[k] = weight;
+      sum += weight;
+    }
+    // Zeros at the ends are dropped: without scaling one tap remains, and when enlarging two.
+    let from = 0;
+    let taps = 0;
+    for (let k = 0; k < high - low; k++) {
+      const weight = Math.round(((raw[k] as number) / sum) * 2 ** precision);
+      if (weight === 0 && taps === 0) from = k + 1;
+      else wide[i * room + taps++] = weight;
+    }
+    while (wide[i * room + taps - 1] === 0) taps--;
+    first[i] = low + from;
+    length[i] = taps;
+  }
+  return { first, ...align(axis, first, length, wide, room) };
+}
+
+/** The same number of taps for every pixel: 1, 2 and 4 have fast paths. Moves `first` back where reading would end late. */
+function align(
+  axis: Axis,
+  first: Int32Array,
+  length: Int32Array,
+  wide: Int32Array,
+  room: number,
+): { weights: Int32Array; taps: number } {
+  const widest = length.reduce((a, b) => Math.max(a, b), 1);
   const taps = widest === 3 && axis.size > 3 ? 4 : widest;
-  const first = new Int32Array(axis.count);
   const weights = new Int32Array(axis.count * taps);
-  windows.forEach((window, i) => {
-    // Shift the window back where it would read beyond the end; the weights that then lead are zero.
-    const start = Math.min(window.first, axis.size - taps);
+  for (let i = 0; i < axis.count; i++) {
+    const start = Math.min(first[i] as number, axis.size - taps);
+    const skipped = (first[i] as number) - start;
+    for (let k = 0; k < (length[i] as number); k++) weights[i * taps + skipped + k] = wide[i * room + k] as number;
     first[i] = start;
-    weights.set(window.weights, i * taps + window.first - start);
-  });
-  return { first, weights, taps };
+  }
+  return { weights, taps };
 }
 
 function scaledPosition(axis: Axis, i: number): number {
@@ -90,8 +114,41 @@ export function resamplePicture(picture: Picture, vertical: Axis, horizontal: Ax
   return { width: horizontal.count, height: vertical.count, data };
 }
 
-/** One row of pixels, narrowed or widened. */
+/** One row of pixels, narrowed or widened; the tap counts of scales above one half are spelled out, for speed. */
 function filterRow(row: Uint8Array, { first, weights, taps }: Filter, out: Uint8Array): void {
+  if (taps === 2) filterRow2(row, first, weights, out);
+  else if (taps === 4) filterRow4(row, first, weights, out);
+  else filterRowAny(row, first, weights, taps, out);
+}
+
+function filterRow2(row: Uint8Array, first: Int32Array, weights: Int32Array, out: Uint8Array): void {
+  for (let i = 0, o = 0; o < out.length; i += 2, o += 3) {
+    const a = weights[i] as number;
+    const b = weights[i + 1] as number;
+    const at = (first[i >> 1] as number) * 3;
+    for (let c = 0; c < 3; c++) {
+      const left = Math.imul(row[at + c] as number, a);
+      out[o + c] = (left + Math.imul(row[at + c + 3] as number, b) + half) >> precision;
+    }
+  }
+}
+
+function filterRow4(row: Uint8Array, first: Int32Array, weights: Int32Array, out: Uint8Array): void {
+  for (let i = 0, o = 0; o < out.length; i += 4, o += 3) {
+    const a = weights[i] as number;
+    const b = weights[i + 1] as number;
+    const c = weights[i + 2] as number;
+    const d = weights[i + 3] as number;
+    const start = (first[i >> 2] as number) * 3;
+    for (let at = start; at < start + 3; at++) {
+      const left = Math.imul(row[at] as number, a) + Math.imul(row[at + 3] as number, b);
+      const right = Math.imul(row[at + 6] as number, c) + Math.imul(row[at + 9] as number, d);
+      out[o + at - start] = (left + right + half) >> precision;
+    }
+  }
+}
+
+function filterRowAny(row: Uint8Array, first: Int32Array, weights: Int32Array, taps: number, out: Uint8Array): void {
   for (let i = 0, o = 0; o < out.length; i++, o += 3) {
     let red = half;
     let green = half;

@@ -1,0 +1,34 @@
+/** @file How pictures become network input: channel order, mean and deviation, as each family of weights was trained. */
+
+export type Triple = readonly [number, number, number];
+
+/**
+ * For each channel in the given `order`: `(u8 / divisor - mean) / std / divisorAfter`, in float32 and in this order.
+ * `mean` and `std` are listed in the same channel order.
+ */
+export interface Preprocessing {
+  readonly order: 'RGB' | 'BGR';
+  /** 255 where the mean is given for values 0 to 1, 1 where it is given for 0 to 255. */
+  readonly divisor: number;
+  readonly mean: Triple;
+  readonly std: Triple;
+  /** A division that comes last. Default 1. */
+  readonly divisorAfter?: number;
+}
+
+/** Mean pixel subtracted, nothing scaled: the convention of Caffe's models. */
+export const caffe = (mean: Triple): Preprocessing => ({ order: 'BGR', divisor: 1, mean, std: [1, 1, 1] });
+
+/** torchvision's ImageNet convention (`references/segmentation/presets.py`). */
+export const imagenetRgb: Preprocessing = {
+  order: 'RGB',
+  divisor: 255,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+};
+
+/** The mean of the Berkeley networks (`voc_layers.py`). */
+export const caffeBgr = caffe([104.00699, 116.66877, 122.67892]);
+
+/** The rounded mean of the Caffe SqueezeNet. */
+export const squeezenetBgr = caffe([104, 117, 123]);

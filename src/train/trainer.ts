@@ -1,0 +1,169 @@
+/** @file The training loop: batches in, updates on the engine, log lines and checkpoints out. Short enough to copy. */
+
+import { mkdir } from 'node:fs/promises';
+import type { Dataset } from '../data/dataset.js';
+import { type LoaderOptions, loadBatches } from '../data/loader.js';
+import type { Engine } from '../engine/engine.js';
+import { PixelwiseError } from '../errors.js';
+import type { NamedTensors } from '../graph/tensor.js';
+import type { Scores } from '../metrics/scores.js';
+import { type Network, networkGraph } from '../nets/network.js';
+import type { ModelDescription } from '../weights/model.js';
+import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint.js';
+import { initialize } from './initialize.js';
+import type { Recipe } from './recipe.js';
+import { rateAt } from './schedule.js';
+import { type StepInput, TrainingStep } from './step.js';
+
+/** What happened, in the order in which it did. */
+export type TrainEvent =
+  | { readonly kind: 'start'; readonly update: number; readonly updates: number; readonly parameters: number }
+  | {
+      readonly kind: 'update';
+      /** Updates done, this one included. */
+      readonly update: number;
+      /** Mean of the micro-batches' losses before the update. */
+      readonly loss: number;
+      readonly rate: number;
+      readonly epoch: number;
+      /** Duration of the update, waiting for data included. */
+      readonly milliseconds: number;
+    }
+  | { readonly kind: 'evaluation'; readonly update: number; readonly scores: Scores; readonly best: boolean }
+  | { readonly kind: 'checkpoint'; readonly update: number }
+  | { readonly kind: 'end'; readonly update: number; readonly interrupted: boolean };
+
+export interface TrainOptions {
+  readonly recipe: Recipe;
+  readonly network: Network;
+  readonly dataset: Dataset;
+  readonly engine: Engine;
+  /** The run's folder; it gets `last.safetensors`. */
+  readonly run: string;
+  /** Weights to start from, already matched to the network; what they lack is initialised from the seed. */
+  readonly weights?: NamedTensors;
+  /** Go on from the folder's checkpoint. */
+  readonly resume?: boolean;
+  /** What the model's description says of the run. */
+  readonly description: Pick<ModelDescription, 'longSide' | 'training'>;
+  /** Scores the parameters given; called as the recipe's `evaluation` says. */
+  readonly evaluate?: (model: ModelDescription, tensors: NamedTensors) => Promise<Scores>;
+  /** Called with the best parameters so far, whenever an evaluation finds better ones. */
+  readonly onBest?: (model: ModelDescription, tensors: NamedTensors) => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+function loaderOptions(o: TrainOptions, startUpdate: number): LoaderOptions {
+  const { recipe, network, signal } = o;
+  return {
+    batch: recipe.batch,
+    crop: recipe.crop,
+    scale: recipe.scale,
+    flip: recipe.flip,
+    seed: recipe.seed,
+    sampling: recipe.sampling,
+    preprocessing: network.preprocessing,
+    startStep: startUpdate * recipe.accumulate,
+    steps: recipe.updates * recipe.accumulate,
+    ahead: 2 * recipe.accumulate,
+    ...(recipe.jitter && { jitter: recipe.jitter }),
+    ...(signal && { signal }),
+  };
+}
+
+async function resumed(o: TrainOptions): Promise<Checkpoint | undefined> {
+  if (!o.resume) return undefined;
+  const checkpoint = await loadCheckpoint(o.run);
+  if (checkpoint.progress.recipe !== JSON.stringify(o.recipe)) {
+    throw new PixelwiseError(
+      'ERR_RECIPE',
+      `The run in '${o.run}' was started with another recipe, so going on would mix two. Resume it with its own, or start a new run folder.`,
+      { subject: o.run },
+    );
+  }
+  return checkpoint;
+}
+
+/**
+ * Trains a network and yields what happens.
+ *
+ * The same recipe and data give the same numbers, and a resumed run continues bit for bit. When the signal stops the run it
+ * saves a checkpoint and ends with `interrupted`. Leaving the loop early ends it without saving.
+ *
+ * @throws ERR_NAN when the loss is not finite (the last checkpoint is kept), ERR_RECIPE, and what data and engine throw
+ */
+export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const { recipe, network, dataset, engine } = o;
+  await mkdir(o.run, { recursive: true });
+  const before = await resumed(o);
+  const graph = networkGraph(network, { classes: dataset.classes.length, batch: recipe.batch, size: recipe.crop });
+  const tensors = new Map([...initialize(graph.parameters, recipe.seed), ...(before?.tensors ?? o.weights ?? [])]);
+  const step = await TrainingStep.create(engine, graph, tensors, {
+    ...recipe.loss,
+    optimizer: recipe.optimizer,
+    accumulate: recipe.accumulate,
+    seed: recipe.seed,
+    multipliers: recipe.multipliers,
+    batchNorm: recipe.batchNorm,
+  });
+  let update = before?.progress.update ?? 0;
+  let best = before?.progress.best;
+  let saved = before ? update : -1;
+  const model: ModelDescription = {
+    version: 1,
+    network: network.name,
+    classes: dataset.classes,
+    palette: dataset.classes.map((_, i) => dataset.palette[i] as readonly [number, number, number]),
+    preprocessing: network.preprocessing,
+    ...o.description,
+  };
+  const save = async (): Promise<TrainEvent> => {
+    const progress: Progress = { update, recipe: JSON.stringify(recipe), ...(best && { best }) };
+    await saveCheckpoint(o.run, { model, tensors: await step.read(true), progress });
+    saved = update;
+    return { kind: 'checkpoint', update };
+  };
+  const evaluateNow = async (evaluate: NonNullable<TrainOptions['evaluate']>): Promise<TrainEvent> => {
+    const current = await step.read();
+    const scores = await evaluate(model, current);
+    const better = scores.meanIU > (best?.meanIU ?? -1);
+    if (better) {
+      best = { meanIU: scores.meanIU, update };
+      await o.onBest?.(model, current);
+    }
+    return { kind: 'evaluation', update, scores, best: better };
+  };
+
+  const trained = graph.parameters.filter((p) => p.trainable);
+  yield {
+    kind: 'start',
+    update,
+    updates: recipe.updates,
+    parameters: trained.reduce((n, p) => n + p.value.shape.reduce((a, d) => a * d, 1), 0),
+  };
+  let interrupted = false;
+  try {
+    let micro: StepInput[] = [];
+    let began = performance.now();
+    for await (const { images, labels, epoch } of loadBatches(dataset, loaderOptions(o, update))) {
+      micro.push({ image: images, labels });
+      if (micro.length < recipe.accumulate) continue;
+      const rate = rateAt(recipe.schedule, recipe.rate, update, recipe.updates, recipe.warmup);
+      const losses = await step.run(micro, update, rate);
+      micro = [];
+      update++;
+      const loss = losses.reduce((a, v) => a + v, 0) / losses.length;
+      yield { kind: 'update', update, loss, rate, epoch, milliseconds: performance.now() - began };
+      const due = recipe.evaluation && (update % recipe.evaluation.every === 0 || update === recipe.updates);
+      if (due && o.evaluate) yield await evaluateNow(o.evaluate);
+      if (update % recipe.checkpoint === 0) yield await save();
+      began = performance.now();
+    }
+  } catch (error) {
+    if (!o.signal?.aborted || error !== o.signal.reason) throw error;
+    interrupted = true;
+  }
+  if (saved !== update) yield await save();
+  await step.dispose();
+  yield { kind: 'end', update, interrupted };
+}
