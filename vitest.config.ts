@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    reporters: ['default', ['json', { outputFile: 'out/tests.json' }]],
     projects: [project('unit', 20_000), project('engine', 60_000), project('data', 300_000), project('e2e', 300_000)],
   },
 });

@@ -76,17 +76,19 @@ export function fcnHead(b: GraphBuilder, features: FcnFeatures, o: FcnHead): Net
   const fr = score(b, features.fc7, `score_fr${suffix}`, classes);
   const taps: Record<string, Value> = { [`score_fr${suffix}`]: fr };
   let low = fr;
+  // An interpolated map has the size it was asked for: there is nothing to cut, and no scale of whole cells to find it by.
+  const fits = o.upsampling === 'align-corners';
   for (const { pool, upscore, atonce } of skipsOf[stride]) {
     const source = features[pool];
     const scaled = o.atonce ? b.mul(source, b.scalar(atonce), `scale_${pool}${suffix}`) : source;
     const skip = score(b, scaled, `score_${pool}${suffix}`, classes);
     const upscored = enlarge(b, low, skip, 2, `${upscore}${suffix}`, o, false);
-    const [a, c] = conventions[o.convention].meet(b, upscored, skip);
+    const [a, c] = fits ? [upscored, skip] : conventions[o.convention].meet(b, upscored, skip);
     low = b.add(a, c, `fuse_${pool}${suffix}`);
     taps[`fuse_${pool}${suffix}`] = low;
   }
   const upscored = enlarge(b, low, features.image, stride, `${lastUpscore[stride]}${suffix}`, o, true);
-  return { scores: b.crop(upscored, features.image, `score${suffix}`), low, taps };
+  return { scores: fits ? upscored : b.crop(upscored, features.image, `score${suffix}`), low, taps };
 }
 
 /** Enlarges `x` by `factor`; what hangs over `reference` is cut afterwards. */

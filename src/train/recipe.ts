@@ -42,6 +42,8 @@ const recipe = z.strictObject({
   crop: z.tuple([count, count]),
   /** Pictures are scaled by a factor drawn evenly from this range. */
   scale: z.tuple([positive, positive]).default([1, 1]),
+  /** In use, pictures with a longer side are reduced to this, in pixels: about the scale that the crops were cut from. */
+  longSide: count.default(512),
   /** Probability of a left-right mirror. */
   flip: share.default(0),
   jitter: z

@@ -3,7 +3,6 @@
  * when it is left out, and what else ONNX allows that the graph does not know.
  */
 
-import { AttributeProto_AttributeType as Type } from 'onnx-buf';
 import type { Node, NodeOf, OpAttributes, OpType, Pair, Value } from '../ir.js';
 import { normalizeAxis } from '../shapes.js';
 import { floats, type Shape, sizeOf, type Tensor } from '../tensor.js';
@@ -17,10 +16,10 @@ import {
   ints,
   pair,
   pairFromZero,
-  showAttribute,
   sizes,
   word,
 } from './kinds.js';
+import { resizeCoordinates, resizeMode, resizeSizes, spellNearest } from './resize.js';
 import { dilations, strides, windowPads } from './windows.js';
 
 /** Attributes of ONNX that the graph lacks, with the values that change nothing; undefined where none does. */
@@ -108,44 +107,6 @@ const reshapeShape: Field<Shape> = {
     return wanted.map((d) => (d === -1 ? rest : d));
   },
 };
-
-const resizeMode = attribute(word('linear', 'nearest'), () => 'nearest');
-const anyResize = attribute(
-  word('half_pixel', 'align_corners', 'asymmetric', 'pytorch_half_pixel'),
-  () => 'half_pixel',
-);
-const givenSizes = input(sizes, 3);
-/** Sizes, or the scales from which they follow. Scales that do not give whole sizes resample differently. */
-const resizeSizes: Field<Shape> = {
-  write: givenSizes.write,
-  read(source, name) {
-    source.constant(1); // The region of interest counts in a mode that is not read.
-    const scales = source.constant(2);
-    if (!scales || scales.data.length === 0) return givenSizes.read(source, name);
-    const from = shapeOf(source);
-    const to = from.map((d, i) => d * Number(scales.data[i]));
-    if (scales.data.length !== from.length || !to.every(Number.isInteger)) {
-      throw source.refuse(
-        `Expected scales that give whole sizes, received ${scales.data.join(', ')} for ${from.join('x')}. ` +
-          'Export the model with sizes.',
-      );
-    }
-    return to;
-  },
-};
-/** PyTorch's rule is the half-pixel rule, but for maps of one cell. */
-const resizeCoordinates: Field<OpAttributes['Resize']['coordinate_transformation_mode']> = {
-  write: anyResize.write as Field<OpAttributes['Resize']['coordinate_transformation_mode']>['write'],
-  read(source, name) {
-    const mode = anyResize.read(source, name);
-    if (mode !== 'pytorch_half_pixel') return mode;
-    const [, , ...to] = resizeSizes.read(source, 'sizes');
-    if (to.includes(1)) throw source.refuse('Expected half_pixel for a size of 1, received pytorch_half_pixel.');
-    return 'half_pixel';
-  },
-};
-/** The nearest cell of `asymmetric` is the one before, as in PyTorch; of the other rules, ONNX's default. */
-const nearestMode = (coordinates: string): string => (coordinates === 'asymmetric' ? 'floor' : 'round_prefer_floor');
 
 const permutation = attribute(ints, (source) => allAxes(source).toReversed());
 
@@ -283,10 +244,7 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
       keep_aspect_ratio_policy: ['stretch'],
       nearest_mode: undefined,
     },
-    spelledOut: ({ attributes: { mode, coordinate_transformation_mode: coordinates } }) =>
-      mode === 'linear'
-        ? {}
-        : { nearest_mode: { type: Type.STRING, s: new TextEncoder().encode(nearestMode(coordinates)) } },
+    spelledOut: spellNearest,
   },
   ReduceSum: { ...reduction, fields: { axes: axes(input(ints, 1, allAxes)), keepdims: bit(1) } },
   ReduceMean: reduction,
@@ -322,42 +280,3 @@ export const specOf = (op: OpType): AnySpec => specs[op] as unknown as AnySpec;
 
 /** `op` where the graph knows it. */
 export const isOpType = (op: string): op is OpType => Object.hasOwn(specs, op);
-
-/** Attributes of a node of a file. What the graph cannot express is refused, never dropped. */
-export function readAttributes<O extends OpType>(op: O, source: Source, given: Iterable<string>): OpAttributes[O] {
-  const { fields, others = {}, constants = {}, falseInputs = [] } = specOf(op);
-  for (const name of given) {
-    if (Object.hasOwn(fields, name)) continue;
-    const found = showAttribute(source.attribute(name)!);
-    const allowed = others[name];
-    if (!Object.hasOwn(others, name)) throw source.refuse(`Expected no attribute "${name}", received ${found}.`);
-    if (allowed && !allowed.includes(found)) {
-      throw source.refuse(`Expected ${allowed.join(' or ')} for "${name}", received ${found}.`);
-    }
-  }
-  for (const [index, wanted] of Object.entries(constants)) {
-    const found = source.constant(Number(index));
-    if (found?.data.join() !== wanted.data.join()) {
-      throw source.refuse(`Expected the constant ${wanted.data.join(', ')} as input ${index}, received another.`);
-    }
-  }
-  for (const index of falseInputs) {
-    if (source.constant(index)?.data.some((x: number | bigint) => Boolean(x))) {
-      throw source.refuse(`Expected false as input ${index}, received true. Export the model for inference.`);
-    }
-  }
-  const entries = Object.entries(fields).map(([name, field]) => [name, field.read(source, name)]);
-  const attributes = Object.fromEntries(entries) as OpAttributes[O];
-  if (op === 'Resize') checkNearest(source, attributes as OpAttributes['Resize']);
-  return attributes;
-}
-
-function checkNearest(source: Source, { mode, coordinate_transformation_mode }: OpAttributes['Resize']): void {
-  const found = source.attribute('nearest_mode');
-  const [expected, received] = [nearestMode(coordinate_transformation_mode), found ? showAttribute(found) : ''];
-  if (mode === 'nearest' && (received || 'round_prefer_floor') !== expected) {
-    throw source.refuse(
-      `Expected nearest_mode ${expected} with ${coordinate_transformation_mode}, received ${received || 'none'}.`,
-    );
-  }
-}

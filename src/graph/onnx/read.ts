@@ -5,12 +5,13 @@ import { PixelwiseError } from '../../errors.js';
 import type { Constant, Graph, Node, NodeOf, OpAttributes, OpType, Output, Parameter, Value } from '../ir.js';
 import { inferTypes, type ValueType } from '../shapes.js';
 import { formatShape, type NamedTensors, sizeOf } from '../tensor.js';
+import { readAttributes } from './attributes.js';
 import type { Source } from './fields.js';
 import { decodeFile, isOnnxDomain, type OnnxFile, readInput } from './file.js';
 import { fold, isShapeArithmetic } from './fold.js';
 import { type Replacement, replacementOf } from './foreign.js';
 import { type Metadata, metadataKey, parameterDefaults, parseMetadata } from './metadata.js';
-import { isOpType, readAttributes, specOf } from './operators.js';
+import { isOpType, specOf } from './operators.js';
 import { ConstantPool } from './pool.js';
 import type { ExternalData } from './tensors.js';
 

@@ -1,0 +1,223 @@
+/** @file `pixelwise train`: trains by a recipe, with a live line, a JSON-lines log and checkpoints. */
+
+import { appendFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { openDataset } from '../../data/dataset.js';
+import type { Engine } from '../../engine/engine.js';
+import { createNodeEngine } from '../../engine/node.js';
+import { PixelwiseError } from '../../errors.js';
+import { readBytes, writeFileAtomic } from '../../files.js';
+import type { NamedTensors } from '../../graph/tensor.js';
+import { nearest } from '../../nearest.js';
+import { findNetwork } from '../../nets/catalogue.js';
+import { type Network, networkGraph } from '../../nets/network.js';
+import { evaluate } from '../../segment/evaluate.js';
+import { fitModel } from '../../segment/model.js';
+import { loadCheckpoint } from '../../train/checkpoint.js';
+import { lossCurve } from '../../train/curve.js';
+import { type Recipe, readRecipe } from '../../train/recipe.js';
+import { type TrainEvent, type TrainOptions, train } from '../../train/trainer.js';
+import { matchWeights, readWeights, stateDictOf } from '../../weights/index.js';
+import { type ModelDescription, writeModel } from '../../weights/model.js';
+import { interruptedCode, untilInterrupted } from '../interrupt.js';
+import { command, flag, text, whole } from '../options.js';
+import { formatDuration, percent, print, say, status } from '../output.js';
+
+const recipeFolder = new URL('../../../recipes/', import.meta.url);
+const recipeExtension = '.jsonc';
+
+/** A recipe of the package by its name, or a file. */
+async function findRecipe(name: string): Promise<string> {
+  if (/[\\/.]/.test(name)) return name;
+  const known = (await readdir(recipeFolder)).map((f) => basename(f, extname(f)));
+  if (known.includes(name)) return fileURLToPath(new URL(name + recipeExtension, recipeFolder));
+  const guess = nearest(name, known);
+  throw new PixelwiseError(
+    'ERR_RECIPE',
+    `There is no recipe '${name}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected one of ${known.join(', ')}, or the path of a recipe file.`,
+    { subject: name },
+  );
+}
+
+/** Weights to start from. What the file lacks starts from the recipe's seed, and both are said. */
+async function startingWeights(file: string, network: Network, classes: number): Promise<NamedTensors> {
+  const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
+  const graph = networkGraph(network, { classes, size: network.inputSize });
+  const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
+  const { tensors, report } = matchWeights(expected, given, { strict: false, source: file });
+  if (tensors.size === 0) {
+    // Nothing fits: strictly, this is an error that says how the two differ.
+    matchWeights(expected, given, { strict: true, source: file });
+  }
+  const fresh = [...report.missing, ...report.mismatched.map((m) => m.name)];
+  say(`${tensors.size} tensors from ${file}; ${fresh.length} start anew${fresh.length ? `: ${fresh.join(', ')}` : ''}`);
+  if (report.unexpected.length > 0) say(`not used by ${network.name}: ${report.unexpected.join(', ')}`);
+  return tensors;
+}
+
+/** The live line: where the run stands and how long it still takes. */
+class Progress {
+  #smooth: number | undefined;
+  #pace: number | undefined;
+
+  constructor(
+    readonly updates: number,
+    readonly pictures: number,
+  ) {}
+
+  line(e: Extract<TrainEvent, { kind: 'update' }>): string {
+    const blend = (old: number | undefined, v: number) => (old === undefined ? v : 0.95 * old + 0.05 * v);
+    this.#smooth = blend(this.#smooth, e.loss);
+    this.#pace = blend(this.#pace, e.milliseconds / 1000);
+    const left = formatDuration(this.#pace * (this.updates - e.update));
+    const speed = (this.pictures / this.#pace).toFixed(1);
+    return `${e.update}/${this.updates}  loss ${this.#smooth.toFixed(4)}  rate ${e.rate.toExponential(2)}  ${speed} images/s  ${left} left`;
+  }
+}
+
+/** Updates between lines on stderr where no terminal shows the live line. */
+const quietEvery = 50;
+
+async function runTraining(o: TrainOptions, json: boolean): Promise<boolean> {
+  const log = join(o.run, 'log.jsonl');
+  const progress = new Progress(o.recipe.updates, o.recipe.batch * o.recipe.accumulate);
+  let interrupted = false;
+  for await (const event of train(o)) {
+    const line = JSON.stringify(event);
+    await appendFile(log, `${line}\n`);
+    if (json) print(line);
+    if (event.kind === 'update') {
+      const shown = progress.line(event);
+      status(shown);
+      if (!process.stderr.isTTY && event.update % quietEvery === 0) say(shown);
+    } else if (event.kind === 'evaluation') {
+      const { meanIU, pixelAccuracy } = event.scores;
+      say(
+        `update ${event.update}: mean IU ${percent(meanIU, 2)}, pixel accuracy ${percent(pixelAccuracy, 2)}${event.best ? ' (best)' : ''}`,
+      );
+    } else if (event.kind === 'end') interrupted = event.interrupted;
+  }
+  return interrupted;
+}
+
+/** A new run must not write over an old one. */
+async function checkRunFolder(run: string, resume: boolean): Promise<void> {
+  const old = await stat(join(run, 'last.safetensors')).catch(() => undefined);
+  if (old && !resume) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `'${run}' already holds a run. Go on with --resume, or choose another folder with --out.`,
+      {
+        subject: run,
+      },
+    );
+  }
+}
+
+function evaluation(recipe: Recipe, data: string, engine: Engine, signal: AbortSignal): Pick<TrainOptions, 'evaluate'> {
+  const { evaluation: wanted } = recipe;
+  if (!wanted) return {};
+  return {
+    async evaluate(model, tensors) {
+      const dataset = await openDataset(data, wanted.split);
+      const onProgress = (n: number, total: number) => status(`evaluating ${n}/${total}`);
+      return (await evaluate(fitModel('the run', model, tensors), dataset, { engine, signal, onProgress })).scores;
+    },
+  };
+}
+
+/** What a finished run leaves: the weights alone, ready to use, and its course as a picture. */
+async function finish(run: string, title: string): Promise<string> {
+  const { model, tensors } = await loadCheckpoint(run);
+  const file = join(run, 'model.safetensors');
+  // The optimiser's state has names with a slash; no parameter has.
+  const weights = new Map([...tensors].filter(([name]) => !name.includes('/')));
+  await writeFileAtomic(file, writeModel(model, weights));
+  const log = new TextDecoder().decode(await readBytes(join(run, 'log.jsonl')));
+  const events = log
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as TrainEvent);
+  await writeFileAtomic(join(run, 'curve.svg'), lossCurve(events, title));
+  return file;
+}
+
+const saveModel = (file: string) => (model: ModelDescription, tensors: NamedTensors) =>
+  writeFileAtomic(file, writeModel(model, tensors));
+
+export const trainCommand = command({
+  name: 'train',
+  arguments: '<recipe>',
+  summary: 'train a network by a recipe (a name or a file)',
+  examples: [
+    'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --init squeezenet1_0.pth --out runs/first',
+    'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --out runs/first --resume',
+    'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
+  ],
+  options: {
+    data: { flags: '--data <kind:path>', description: 'the data set: voc:PATH or camvid:PATH', schema: text },
+    out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
+    init: { flags: '--init <file>', description: 'weights to start from (.pth, .safetensors, ...)', schema: text },
+    resume: { flags: '--resume', description: "go on from the folder's checkpoint", schema: flag },
+    set: {
+      flags: '--set <key=value>',
+      description: 'change a value of the recipe; may be repeated',
+      schema: z.array(z.string()).default([]),
+      repeated: true,
+    },
+    printConfig: { flags: '--print-config', description: 'print the recipe as it would run, and stop', schema: flag },
+    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
+    json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
+  },
+  async run([name = ''], o) {
+    const file = await findRecipe(name);
+    const recipe = readRecipe(new TextDecoder().decode(await readBytes(file)), file, o.set);
+    const network = findNetwork(recipe.network);
+    if (o.printConfig) {
+      print(JSON.stringify(recipe, null, 2));
+      return 0;
+    }
+    if (o.data === undefined) {
+      throw new PixelwiseError('ERR_USAGE', 'Nothing to train on. Name a data set, such as --data voc:PATH.');
+    }
+    const recipeName = basename(file, recipeExtension);
+    const run = o.out ?? join('runs', recipeName);
+    await checkRunFolder(run, o.resume);
+    const dataset = await openDataset(o.data, recipe.split);
+    const weights =
+      o.init !== undefined && !o.resume ? await startingWeights(o.init, network, dataset.classes.length) : undefined;
+    await mkdir(run, { recursive: true });
+    await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
+    const { signal, done } = untilInterrupted();
+    await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
+    const interrupted = await runTraining(
+      {
+        recipe,
+        network,
+        dataset,
+        engine,
+        run,
+        resume: o.resume,
+        signal,
+        description: {
+          longSide: recipe.longSide,
+          training: { recipe: recipeName, updates: recipe.updates, seed: recipe.seed },
+        },
+        ...(weights && { weights }),
+        ...evaluation(recipe, o.data, engine, signal),
+        onBest: saveModel(join(run, 'best.safetensors')),
+      },
+      o.json,
+    );
+    done();
+    if (interrupted) {
+      say(`Stopped and saved. Go on with: pixelwise train ${name} --data ${o.data} --out ${run} --resume`);
+      return interruptedCode;
+    }
+    const model = await finish(run, `${recipeName}: ${network.title}`);
+    say(`Done: ${model}. Score it with: pixelwise eval --data ${o.data} --model ${model}`);
+    return 0;
+  },
+});

@@ -1,0 +1,79 @@
+/** @file The course of a run as a picture: smoothed loss, rate and evaluations over updates, as SVG. */
+
+import type { TrainEvent } from './trainer.js';
+
+const [width, height] = [760, 340];
+const margin = { left: 56, right: 56, top: 34, bottom: 42 };
+const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
+
+type Point = readonly [update: number, value: number];
+
+/** Means of about 200 equal stretches: single losses of random crops hide the course. */
+function stretches(points: readonly Point[], count = 200): Point[] {
+  const size = Math.max(1, Math.ceil(points.length / count));
+  const out: Point[] = [];
+  for (let i = 0; i < points.length; i += size) {
+    const part = points.slice(i, i + size);
+    out.push([part[part.length - 1]![0], part.reduce((s, [, v]) => s + v, 0) / part.length]);
+  }
+  return out;
+}
+
+/** A round step that gives about five ticks up to `most`. */
+function tickStep(most: number): number {
+  const raw = most / 5;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  return ([1, 2, 5, 10].find((f) => f * power >= raw) ?? 10) * power;
+}
+
+const ticks = (most: number): number[] => {
+  const step = tickStep(most);
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
+};
+
+/** Numbers short enough for a file and a label. */
+const short = (v: number): string => String(Number(v.toPrecision(4)));
+
+/**
+ * @param events a run's log; only updates and evaluations are drawn
+ * @returns an SVG document of 760 x 340 pixels
+ */
+export function lossCurve(events: readonly TrainEvent[], title: string): string {
+  const updates = events.filter((e) => e.kind === 'update');
+  const evaluations = events.filter((e) => e.kind === 'evaluation');
+  const last = Math.max(1, ...updates.map((e) => e.update));
+  const loss = stretches(updates.map((e) => [e.update, e.loss]));
+  const highest = Math.max(1e-9, ...loss.map(([, v]) => v));
+  const x = (update: number) => margin.left + (update / last) * inner.width;
+  const y = (share: number) => margin.top + (1 - share) * inner.height;
+  const line = (points: readonly Point[], scale: number, color: string, dash = '') =>
+    `<polyline fill="none" stroke="${color}" stroke-width="1.6"${dash && ` stroke-dasharray="${dash}"`} points="${points
+      .map(([u, v]) => `${x(u).toFixed(1)},${y(v / scale).toFixed(1)}`)
+      .join(' ')}"/>`;
+  const text = (px: number, py: number, content: string, anchor = 'middle', color = '#444') =>
+    `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" text-anchor="${anchor}" fill="${color}">${content}</text>`;
+  const rates = stretches(updates.map((e) => [e.update, e.rate]));
+  const highestRate = Math.max(1e-30, ...rates.map(([, v]) => v));
+  const scores = evaluations.map((e): Point => [e.update, e.scores.meanIU]);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    text(width / 2, 20, title.replace(/[<&]/g, ' ')),
+    ...ticks(highest).map(
+      (v) =>
+        `<path d="M${margin.left} ${y(v / highest).toFixed(1)}h${inner.width}" stroke="#e4e4e4"/>${text(margin.left - 8, y(v / highest) + 4, short(v), 'end')}`,
+    ),
+    ...ticks(last).map((u) => text(x(u), height - margin.bottom + 18, short(u))),
+    text(width / 2, height - 6, 'updates'),
+    line(rates, highestRate, '#b0b0b0', '4 3'),
+    line(loss, highest, '#1f6fb2'),
+    scores.length > 0 ? line(scores, 1, '#c0392b') : '',
+    text(margin.left + 6, margin.top + 12, 'loss', 'start', '#1f6fb2'),
+    text(width - margin.right + 4, y(rates[0] ? rates[0][1] / highestRate : 1) + 4, 'rate', 'start', '#909090'),
+    scores.length > 0
+      ? text(width - margin.right + 4, y(scores[scores.length - 1]![1]) + 4, 'mean IU', 'start', '#c0392b')
+      : '',
+    '</svg>',
+    '',
+  ].join('\n');
+}
