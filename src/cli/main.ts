@@ -4,14 +4,23 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { PixelwiseError } from '../errors.js';
-import { evalCommand } from './commands/eval.js';
-import { models } from './commands/models.js';
-import { segment } from './commands/segment.js';
-import { trainCommand } from './commands/train.js';
 import { type CommandSpec, toCommander } from './options.js';
 import { errorText, say } from './output.js';
 
-const commands = [segment, trainCommand, evalCommand, models] as unknown as readonly CommandSpec[];
+/** Loaded only when asked for: a photograph should not wait for the trainer's code. */
+const commands: Readonly<Record<string, () => Promise<unknown>>> = {
+  segment: async () => (await import('./commands/segment.js')).segment,
+  train: async () => (await import('./commands/train.js')).trainCommand,
+  eval: async () => (await import('./commands/eval.js')).evalCommand,
+  models: async () => (await import('./commands/models.js')).models,
+};
+
+/** The command that is called, or all of them for help and for suggestions. */
+async function loadCommands(name: string | undefined): Promise<CommandSpec[]> {
+  const one = name === undefined || !Object.hasOwn(commands, name) ? undefined : commands[name];
+  const loaders = one ? [one] : Object.values(commands);
+  return (await Promise.all(loaders.map((load) => load()))) as CommandSpec[];
+}
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -24,7 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .version(version)
     .showSuggestionAfterError()
     .exitOverride();
-  for (const spec of commands) {
+  for (const spec of await loadCommands(argv[2])) {
     const c = toCommander(spec, (result) => {
       code = result;
     });

@@ -2,9 +2,10 @@
 
 import { type Tensor, tensor } from '../graph/tensor.js';
 import type { Picture } from '../image/picture.js';
+import type { Preprocessing } from '../image/preprocessing.js';
 import { type AugmentOptions, augment } from './augment.js';
 import type { Dataset, Sample } from './dataset.js';
-import { meanColor, type Preprocessing, toTensor } from './normalize.js';
+import { meanColor, toTensor } from './normalize.js';
 import { createRandom } from './random.js';
 
 export interface Batch {

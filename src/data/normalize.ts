@@ -4,22 +4,7 @@ import { PixelwiseError } from '../errors.js';
 import { type Tensor, tensor } from '../graph/tensor.js';
 import type { Color } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
-
-type Triple = readonly [number, number, number];
-
-/**
- * How bytes become network input, in float32 and in this order, for each channel in the given `order`:
- * `(u8 / divisor - mean) / std / divisorAfter`. `mean` and `std` are listed in that order too.
- */
-export interface Preprocessing {
-  readonly order: 'RGB' | 'BGR';
-  /** 255 where the mean is given for values 0 to 1, 1 where it is given for 0 to 255. */
-  readonly divisor: number;
-  readonly mean: Triple;
-  readonly std: Triple;
-  /** ESPNet's CamVid weights divide by 255 after the standardisation. Default 1. */
-  readonly divisorAfter?: number;
-}
+import type { Preprocessing } from '../image/preprocessing.js';
 
 /** The plane of the red, green and blue byte; each order is its own inverse. */
 const channelsOf = { RGB: [0, 1, 2], BGR: [2, 1, 0] } as const;

@@ -2,41 +2,78 @@
  * @file When may a program write an output over one of its own inputs?
  *
  * ONNX Runtime does not know of the alias: bound that way, an update may run before another operator reads the old values.
- * It is safe only if the operator that makes the output works element by element, and every reader of the input is that
- * operator or one that it depends on.
+ * It is safe only if whatever depends on the input, other than through the output, runs before the output is made and works
+ * element by element: other operators may be fused, or left out, so that they read the input itself.
  */
 
 import type { Graph, Node, OpType, Value } from '../graph/ir.js';
-import { sameShape } from '../graph/tensor.js';
+import { sizeOf } from '../graph/tensor.js';
 
-const elementwise: ReadonlySet<OpType> = new Set<OpType>(['Add', 'Sub', 'Mul', 'Div', 'Where', 'Max', 'Identity']);
+const elementwise: ReadonlySet<OpType> = new Set<OpType>([
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Where',
+  'Max',
+  'Sqrt',
+  'Neg',
+  'Abs',
+]);
 
-/** Everything that must have run before `node` runs. */
-function ancestors(graph: Graph, node: Node): Set<Node> {
-  const producer = new Map<Value, Node>(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
-  const found = new Set<Node>();
-  const queue = [node];
-  for (let n = queue.pop(); n; n = queue.pop()) {
-    for (const v of n.inputs) {
-      const p = v && producer.get(v);
-      if (p && !found.has(p)) {
-        found.add(p);
-        queue.push(p);
+/** Who makes and who reads each value of a graph. */
+interface Uses {
+  readonly maker: ReadonlyMap<Value, Node>;
+  readonly readers: ReadonlyMap<Value, readonly Node[]>;
+  readonly fed: ReadonlyMap<string, Value>;
+}
+
+/** An optimizer's graph is asked about every one of its parameters. */
+const known = new WeakMap<Graph, Uses>();
+
+function usesOf(graph: Graph): Uses {
+  let uses = known.get(graph);
+  if (!uses) {
+    const readers = new Map<Value, Node[]>();
+    for (const node of graph.nodes) {
+      for (const value of new Set(node.inputs)) {
+        const list = value && readers.get(value);
+        if (list) list.push(node);
+        else if (value) readers.set(value, [node]);
       }
     }
+    const fed = [...graph.inputs, ...graph.parameters.map((p) => p.value)];
+    uses = {
+      maker: new Map(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const))),
+      readers,
+      fed: new Map(fed.map((v) => [v.name, v])),
+    };
+    known.set(graph, uses);
   }
-  return found;
+  return uses;
 }
 
 /** Whether output `output` of the graph may be written over the buffer of its input or parameter `input`. */
 export function mayOverwrite(graph: Graph, input: string, output: string): boolean {
-  const value = graph.outputs.find((o) => o.name === output)?.value;
-  const maker = graph.nodes.find((n) => value && n.outputs.includes(value));
-  if (!value || !maker || !elementwise.has(maker.op)) return false;
-  const readers = graph.nodes.filter((n) => n.inputs.some((v) => v?.name === input));
-  const source = readers[0]?.inputs.find((v) => v?.name === input);
-  // Broadcast operands are read many times over, so the shapes must agree.
-  if (source && !sameShape(source.shape, value.shape)) return false;
-  const before = ancestors(graph, maker);
-  return readers.every((n) => n === maker || before.has(n));
+  const { maker, readers, fed } = usesOf(graph);
+  const source = fed.get(input);
+  const target = graph.outputs.find((o) => o.name === output)?.value;
+  const last = target && maker.get(target);
+  if (!source || !last) return false;
+  // A broadcast operand is read many times over: only one with as many elements is read where it is written.
+  if (sizeOf(source.shape) !== sizeOf(target.shape)) return false;
+  const before = new Set<Node>([last]);
+  for (const node of before) {
+    for (const v of node.inputs) {
+      const earlier = v && maker.get(v);
+      if (earlier) before.add(earlier);
+    }
+  }
+  const seen = new Set<Node>(readers.get(source));
+  for (const node of seen) {
+    if (!before.has(node) || !elementwise.has(node.op)) return false;
+    if (node === last) continue;
+    for (const v of node.outputs) for (const next of readers.get(v) ?? []) seen.add(next);
+  }
+  return elementwise.has(last.op);
 }

@@ -3,7 +3,16 @@
 import type { Graph } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
+/**
+ * - `node`: onnxruntime-node, which copies every output once more
+ * - `native`: ONNX Runtime's C API through the optional package koffi, which writes updates and gradients where they belong
+ * - `auto`: native where its parts are installed and start, otherwise node
+ */
+export type BackendName = 'node' | 'native' | 'auto';
+
 export interface EngineOptions {
+  /** Default `node`. */
+  readonly backend?: BackendName;
   /** Threads inside one run; by default all that the process may use. */
   readonly threads?: number;
   /**
@@ -18,10 +27,17 @@ export interface CompileOptions {
   readonly weights?: NamedTensors;
   /** Hand the weights' buffers over instead of copying them; the caller's arrays are empty afterwards. */
   readonly transferWeights?: boolean;
-  /** Where parameters that `weights` lacks are taken from at every run, by name. */
+  /** Where parameters that `weights` lacks are taken from at every run: the tensor of their name, or their place. */
   readonly state?: State;
-  /** Outputs that are kept in the state instead of being returned: output name to state name. */
-  readonly updates?: Readonly<Record<string, string>>;
+  readonly places?: Readonly<Record<string, Place>>;
+  /** Outputs that are kept in the state instead of being returned: output name to state name or place. */
+  readonly updates?: Readonly<Record<string, string | Place>>;
+}
+
+/** A stretch of a state tensor, as many elements from `start` as the parameter or output has. */
+export interface Place {
+  readonly tensor: string;
+  readonly start: number;
 }
 
 export interface RunOptions {
@@ -38,20 +54,28 @@ export interface Program {
   dispose(): Promise<void>;
 }
 
-/** Named tensors that live with the engine between runs: weights under training, momenta, gradients. */
+export interface TransferOptions {
+  /** Hand the tensors' buffers over instead of copying them; the caller's arrays are empty afterwards. */
+  readonly transfer?: boolean;
+}
+
+/**
+ * Named tensors that live with the engine between runs: weights under training, momenta, gradients. A program may see them
+ * in any shape of as many elements.
+ */
 export interface State {
   /** Copies of the named tensors (all by default). */
   read(names?: readonly string[]): Promise<NamedTensors>;
   /** Replaces or adds tensors. */
-  write(tensors: NamedTensors): Promise<void>;
+  write(tensors: NamedTensors, options?: TransferOptions): Promise<void>;
   dispose(): Promise<void>;
 }
 
 export interface Engine {
-  /** What runs here, for logs: `cpu`, `native`, ... */
+  /** What runs here, for logs: `cpu`, or `native` for the C API; with `auto`, known for sure after the first program. */
   readonly device: string;
   readonly threads: number;
-  createState(tensors: NamedTensors): Promise<State>;
+  createState(tensors: NamedTensors, options?: TransferOptions): Promise<State>;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -1,8 +1,9 @@
 /** @file The engine's own thread: keeps programs and states, and runs them on a backend one after the other. */
 
-import { PixelwiseError } from '../errors.js';
-import { type NamedTensors, sameShape, type Tensor, zeros } from '../graph/tensor.js';
+import { internal, PixelwiseError } from '../errors.js';
+import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
+import type { BackendName, Place } from './engine.js';
 import type { ProgramSpec, RequestKind, Requests } from './protocol.js';
 
 interface Program {
@@ -16,16 +17,21 @@ type Handlers = { [K in RequestKind]: (args: Requests[K]['args']) => Promise<Req
 const copyOf = (t: Tensor): Tensor => ({ ...t, data: t.data.slice() }) as Tensor;
 
 export class Host {
-  readonly #backend: Backend;
+  readonly #open: (name: BackendName) => Promise<Backend>;
+  #backend: Promise<Backend> | undefined;
   readonly #programs = new Map<number, Program>();
   readonly #states = new Map<number, NamedTensors>();
   #next = 1;
 
-  constructor(backend: Backend) {
-    this.#backend = backend;
+  constructor(open: (name: BackendName) => Promise<Backend>) {
+    this.#open = open;
   }
 
   readonly handlers: Handlers = {
+    open: async ({ backend }) => {
+      this.#backend = this.#open(backend);
+      return (await this.#backend).device;
+    },
     createState: async ({ tensors }) => {
       this.#states.set(this.#next, new Map(tensors));
       return this.#next++;
@@ -44,7 +50,9 @@ export class Host {
     },
     compile: async ({ spec }) => {
       const { model, external, ...rest } = spec;
-      const session = await this.#backend.createSession(model, external, spec.session);
+      const backend = await this.#backend;
+      if (!backend) throw internal('a program came before the backend');
+      const session = await backend.createSession(model, external, spec.session);
       this.#programs.set(this.#next, { session, spec: rest });
       return this.#next++;
     },
@@ -52,6 +60,13 @@ export class Host {
     disposeProgram: async ({ program }) => {
       await this.#programs.get(program)?.session.dispose();
       this.#programs.delete(program);
+      return null;
+    },
+    close: async () => {
+      // What lies outside JavaScript's heap outlives the thread unless it is freed.
+      for (const { session } of this.#programs.values()) await session.dispose();
+      this.#programs.clear();
+      this.#states.clear();
       return null;
     },
   };
@@ -69,23 +84,44 @@ export class Host {
     return t;
   }
 
+  /** A state tensor, or a stretch of it, in a program's own shape; over the same buffer. */
+  #view(state: NamedTensors, { tensor, start }: Place, shape: Shape): Tensor {
+    const held = this.#tensor(state, tensor);
+    const size = sizeOf(shape);
+    if (start === 0 && size === held.data.length) return { ...held, shape };
+    if (start + size <= held.data.length) {
+      return { ...held, shape, data: held.data.subarray(start, start + size) } as Tensor;
+    }
+    throw new PixelwiseError(
+      'ERR_ENGINE',
+      `The state's tensor '${tensor}' is too small. Expected ${size} elements (${formatShape(shape)}) from ${start} on, ` +
+        `received ${held.data.length}. Write a tensor of the program's shape.`,
+      { subject: tensor },
+    );
+  }
+
   async #run(id: number, feeds: Map<string, Tensor>): Promise<Requests['run']['result']> {
     const program = this.#programs.get(id);
     if (!program) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
     const { session, spec } = program;
     const state = spec.state === undefined ? new Map<string, Tensor>() : this.#state(spec.state);
-    for (const name of spec.stateInputs) feeds.set(name, this.#tensor(state, name));
+    for (const i of spec.stateInputs) feeds.set(i.input, this.#view(state, i, i.shape));
     const targets = new Map<string, Tensor>();
     for (const u of spec.updates) {
       if (!u.inPlace) continue;
-      const held = state.get(u.target);
       // The first run makes the buffer that all later ones fill.
-      const buffer = held && sameShape(held.shape, u.shape) ? held : zeros('float32', u.shape);
-      state.set(u.target, buffer);
-      targets.set(u.output, buffer);
+      if (!state.has(u.tensor)) state.set(u.tensor, zeros('float32', u.shape));
+      targets.set(u.output, this.#view(state, u, u.shape));
     }
     const results = await session.run(feeds, [...spec.outputs, ...spec.updates.map((u) => u.output)], targets);
-    for (const u of spec.updates) if (!u.inPlace) state.set(u.target, this.#tensor(results, u.output));
+    for (const u of spec.updates) {
+      if (u.inPlace) continue;
+      const fresh = this.#tensor(results, u.output);
+      const old = state.get(u.tensor);
+      if (old && old.data.length > fresh.data.length) {
+        (this.#view(state, u, u.shape).data as Float32Array).set(fresh.data as Float32Array);
+      } else state.set(u.tensor, old ? ({ ...fresh, shape: old.shape } as Tensor) : fresh);
+    }
     return spec.outputs.map((name) => [name, this.#tensor(results, name)] as const);
   }
 }

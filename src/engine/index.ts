@@ -1,4 +1,14 @@
 /** @file `pixelwise/engine`: compile and run graphs. */
 
-export type { CompileOptions, Engine, EngineOptions, Program, RunOptions, State } from './engine.js';
+export type {
+  BackendName,
+  CompileOptions,
+  Engine,
+  EngineOptions,
+  Place,
+  Program,
+  RunOptions,
+  State,
+  TransferOptions,
+} from './engine.js';
 export { createNodeEngine } from './node.js';

@@ -2,12 +2,12 @@
 
 import { parentPort } from 'node:worker_threads';
 import { PixelwiseError } from '../errors.js';
+import { openBackend } from './backends.js';
 import { Host } from './host.js';
-import { ortNode } from './ort-node.js';
 import type { Answer, Request, RequestKind, Requests } from './protocol.js';
 import { buffersOf } from './transfer.js';
 
-const host = new Host(ortNode);
+const host = new Host(openBackend);
 let queue = Promise.resolve();
 
 async function answer<K extends RequestKind>(request: Request<K>): Promise<void> {

@@ -5,11 +5,22 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import { writeOnnx } from '../graph/onnx/index.js';
-import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
+import { formatShape, type NamedTensors, sameShape, sizeOf, type Tensor } from '../graph/tensor.js';
 import { mayOverwrite } from './alias.js';
-import type { CompileOptions, Engine, EngineOptions, Program, RunOptions, State } from './engine.js';
-import type { Answer, ProgramSpec, RequestKind, Requests, Update } from './protocol.js';
-import { buffersOf } from './transfer.js';
+import type {
+  BackendName,
+  CompileOptions,
+  Engine,
+  EngineOptions,
+  Place,
+  Program,
+  RunOptions,
+  State,
+  TransferOptions,
+} from './engine.js';
+import { nativeInstalled } from './ort-library.js';
+import type { Answer, ProgramSpec, RequestKind, Requests, StateInput, Update } from './protocol.js';
+import { buffersOf, copyOf } from './transfer.js';
 
 // Node 20 runs no TypeScript: from the sources (tests) the thread's entry is the compiled one.
 const workerUrl = new URL(
@@ -22,18 +33,29 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+const closedMessage = 'The engine was closed. Create a new one.';
+
 /** The engine's thread and the requests under way. */
 class Thread {
   readonly #worker = new Worker(workerUrl);
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #closed: PixelwiseError | undefined;
+  device: string;
 
-  constructor() {
+  constructor(backend: BackendName) {
+    this.device = backend === 'node' || (backend === 'auto' && !nativeInstalled()) ? 'cpu' : 'native';
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail('ERR_ENGINE', `The engine's thread failed: ${error.message}`));
-    this.#worker.on('exit', () => this.#fail('ERR_CLOSED', 'The engine was closed. Create a new one.'));
+    this.#worker.on('exit', () => this.#fail('ERR_CLOSED', closedMessage));
+    // A backend that cannot start says so to whoever asks for something.
+    this.ask('open', { backend }).then(
+      (device) => {
+        this.device = device;
+      },
+      () => undefined,
+    );
   }
 
   #settle(answer: Answer): void {
@@ -65,7 +87,15 @@ class Thread {
   }
 
   async close(): Promise<void> {
-    this.#closed ??= new PixelwiseError('ERR_CLOSED', 'The engine was closed. Create a new one.');
+    if (!this.#closed) {
+      const freed = this.ask('close', {});
+      this.#closed = new PixelwiseError('ERR_CLOSED', closedMessage);
+      for (const [id, w] of [...this.#waiting].slice(0, -1)) {
+        this.#waiting.delete(id);
+        w.reject(this.#closed);
+      }
+      await freed.catch(() => undefined);
+    }
     await this.#worker.terminate();
   }
 }
@@ -82,9 +112,10 @@ class NodeState implements State {
     return new Map(await this.thread.ask('readState', { state: this.id, names }));
   }
 
-  async write(tensors: NamedTensors): Promise<void> {
+  async write(tensors: NamedTensors, options: TransferOptions = {}): Promise<void> {
     for (const name of tensors.keys()) this.names.add(name);
-    await this.thread.ask('writeState', { state: this.id, tensors: [...tensors] });
+    const entries = options.transfer ? [...tensors] : await copyOf(tensors);
+    await this.thread.ask('writeState', { state: this.id, tensors: entries }, buffersOf(entries));
   }
 
   async dispose(): Promise<void> {
@@ -148,28 +179,77 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
+function inputsFromState(
+  graph: Graph,
+  weights: NamedTensors,
+  places: Readonly<Record<string, Place>>,
+): readonly StateInput[] {
+  return graph.parameters
+    .map((p) => p.value)
+    .filter((v) => !weights.has(v.name))
+    .map(({ name, shape }) => ({ ...(places[name] ?? { tensor: name, start: 0 }), input: name, shape }));
+}
+
+/** Whether two stretches of the state share an element. */
+function overlap(a: Place, aSize: number, b: Place, bSize: number): boolean {
+  return a.tensor === b.tensor && a.start < b.start + bSize && b.start < a.start + aSize;
+}
+
+function updatesOf(
+  graph: Graph,
+  inputs: readonly StateInput[],
+  updates: NonNullable<CompileOptions['updates']>,
+): readonly Update[] {
+  const byTensor = new Map<string, StateInput[]>();
+  for (const i of inputs) byTensor.set(i.tensor, [...(byTensor.get(i.tensor) ?? []), i]);
+  const values = new Map(graph.outputs.map((o) => [o.name, o.value]));
+  return Object.entries(updates).map(([output, target]) => {
+    const place = typeof target === 'string' ? { tensor: target, start: 0 } : target;
+    const value = values.get(output);
+    if (!value) {
+      throw new PixelwiseError(
+        'ERR_ENGINE',
+        `Graph '${graph.name}' has no output '${output}' to update '${place.tensor}' with.`,
+      );
+    }
+    const size = sizeOf(value.shape);
+    const inPlace = (byTensor.get(place.tensor) ?? [])
+      .filter((i) => overlap(i, sizeOf(i.shape), place, size))
+      .every((i) => i.start === place.start && mayOverwrite(graph, i.input, output));
+    return { ...place, output, shape: value.shape, inPlace };
+  });
+}
+
 class NodeEngine implements Engine {
-  readonly device = 'cpu';
   readonly threads: number;
   readonly #spin: boolean;
-  readonly #thread = new Thread();
+  readonly #thread: Thread;
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
     this.#spin = options.spin ?? false;
+    this.#thread = new Thread(options.backend ?? 'node');
   }
 
-  async createState(tensors: NamedTensors): Promise<State> {
-    const id = await this.#thread.ask('createState', { tensors: [...tensors] });
+  get device(): string {
+    return this.#thread.device;
+  }
+
+  async createState(tensors: NamedTensors, options: TransferOptions = {}): Promise<State> {
+    const entries = options.transfer ? [...tensors] : await copyOf(tensors);
+    const id = await this.#thread.ask('createState', { tensors: entries }, buffersOf(entries));
     return new NodeState(this.#thread, id, new Set(tensors.keys()));
   }
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
-    const { weights = new Map(), state, updates = {} } = options;
-    const { model, externalData } = writeOnnx(graph, { weights, external: true });
-    const stateInputs = graph.parameters.map((p) => p.value.name).filter((n) => !weights.has(n));
+    const { state } = options;
     const held = state as NodeState | undefined;
-    const missing = stateInputs.filter((n) => !held?.names.has(n));
+    const weights = options.transferWeights
+      ? (options.weights ?? new Map())
+      : new Map(await copyOf(options.weights ?? new Map()));
+    const { model, externalData } = writeOnnx(graph, { weights, external: true });
+    const stateInputs = inputsFromState(graph, weights, options.places ?? {});
+    const missing = stateInputs.filter((i) => !held?.names.has(i.tensor)).map((i) => i.tensor);
     if (missing.length > 0) {
       throw new PixelwiseError(
         'ERR_ENGINE',
@@ -177,28 +257,19 @@ class NodeEngine implements Engine {
           `${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}.`,
       );
     }
-    const kept: Update[] = Object.entries(updates).map(([output, target]) => {
-      const value = graph.outputs.find((o) => o.name === output)?.value;
-      if (!value)
-        throw new PixelwiseError(
-          'ERR_ENGINE',
-          `Graph '${graph.name}' has no output '${output}' to update '${target}' with.`,
-        );
-      held?.names.add(target);
-      const inPlace = !stateInputs.includes(target) || mayOverwrite(graph, target, output);
-      return { output, target, shape: value.shape, inPlace };
-    });
+    const updates = updatesOf(graph, stateInputs, options.updates ?? {});
+    for (const u of updates) held?.names.add(u.tensor);
     const spec: ProgramSpec = {
       model,
       external: externalData,
       session: { threads: this.threads, spin: this.#spin },
       state: held?.id,
       stateInputs,
-      updates: kept,
-      outputs: graph.outputs.map((o) => o.name).filter((n) => !(n in updates)),
+      updates,
+      outputs: graph.outputs.map((o) => o.name).filter((n) => !updates.some((u) => u.output === n)),
     };
-    const transfer = options.transferWeights ? buffersOf([...weights]) : [];
-    return new NodeProgram(this.#thread, await this.#thread.ask('compile', { spec }, transfer), graph);
+    const id = await this.#thread.ask('compile', { spec }, buffersOf([...weights]));
+    return new NodeProgram(this.#thread, id, graph);
   }
 
   close(): Promise<void> {

@@ -1,22 +1,14 @@
 /** @file The CPU backend on onnxruntime-node. The only file that imports it. */
 
 import * as ort from 'onnxruntime-node';
-import { PixelwiseError } from '../errors.js';
 import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
+import { checkFeedable, ortFailure } from './ort-errors.js';
 
 type OrtType = ort.Tensor.Type;
 
-/** Element types that a session can be fed; the others exist only in weight files. */
-const feedable = new Set(['float32', 'float64', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool', 'float16']);
-
 function toOrt(name: string, t: Tensor): ort.Tensor {
-  if (!feedable.has(t.dtype)) {
-    throw new PixelwiseError(
-      'ERR_ENGINE',
-      `'${name}' is ${t.dtype}, which ONNX Runtime cannot be fed. Convert it with toFloat32().`,
-    );
-  }
+  checkFeedable(name, t);
   return new ort.Tensor(t.dtype as OrtType, t.data as never, t.shape);
 }
 
@@ -26,11 +18,6 @@ function fromOrt(t: ort.Tensor): Tensor {
   // float16 arrives as Uint16Array on Node 20 and may be a Float16Array later: keep the bits.
   const array = data instanceof arrayType(dtype) ? data : new Uint16Array((data as Uint16Array).buffer);
   return { dtype, shape: t.dims, data: array as TypedArrayOf[typeof dtype] };
-}
-
-function failure(what: string, cause: unknown): PixelwiseError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new PixelwiseError('ERR_ENGINE', `ONNX Runtime could not ${what}: ${reason}`, { cause });
 }
 
 export const ortNode: Backend = {
@@ -46,7 +33,7 @@ export const ortNode: Backend = {
       externalData: external.map(({ path, data }) => ({ path, data })),
       extra: { session: { intra_op: { allow_spinning: spin ? '1' : '0' } } },
     }).catch((cause: unknown) => {
-      throw failure('compile the graph', cause);
+      throw ortFailure('compile the graph', cause);
     });
     return {
       async run(feeds, outputs, targets): Promise<NamedTensors> {
@@ -58,7 +45,7 @@ export const ortNode: Backend = {
           fetches[name] = target ? toOrt(name, target) : null;
         }
         const results = await session.run(inputs, fetches).catch((cause: unknown) => {
-          throw failure('run the graph', cause);
+          throw ortFailure('run the graph', cause);
         });
         // The binding copies even what was written into a given buffer: the buffer is what counts.
         return new Map(outputs.map((name) => [name, targets.get(name) ?? fromOrt(results[name]!)] as const));

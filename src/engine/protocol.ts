@@ -3,11 +3,17 @@
 import type { ErrorCode } from '../errors.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { ExternalData, SessionOptions } from './backend.js';
+import type { BackendName, Place } from './engine.js';
+
+/** An input taken from the state at every run, in the shape that the program wants. */
+export interface StateInput extends Place {
+  readonly input: string;
+  readonly shape: Shape;
+}
 
 /** An output that the state keeps. */
-export interface Update {
+export interface Update extends Place {
   readonly output: string;
-  readonly target: string;
   readonly shape: Shape;
   /** The state's buffer may be written while the program runs (see alias.ts). */
   readonly inPlace: boolean;
@@ -18,8 +24,7 @@ export interface ProgramSpec {
   readonly external: readonly ExternalData[];
   readonly session: SessionOptions;
   readonly state: number | undefined;
-  /** Inputs taken from the state at every run. */
-  readonly stateInputs: readonly string[];
+  readonly stateInputs: readonly StateInput[];
   readonly updates: readonly Update[];
   /** Outputs sent back. */
   readonly outputs: readonly string[];
@@ -28,6 +33,8 @@ export interface ProgramSpec {
 type Entries = readonly (readonly [string, Tensor])[];
 
 export interface Requests {
+  /** Starts the backend; answers with its device. Comes first. */
+  open: { args: { backend: BackendName }; result: string };
   createState: { args: { tensors: Entries }; result: number };
   readState: { args: { state: number; names: readonly string[] | undefined }; result: Entries };
   writeState: { args: { state: number; tensors: Entries }; result: null };
@@ -35,6 +42,8 @@ export interface Requests {
   compile: { args: { spec: ProgramSpec }; result: number };
   run: { args: { program: number; feeds: Entries }; result: Entries };
   disposeProgram: { args: { program: number }; result: null };
+  /** Frees everything. Comes last. */
+  close: { args: Record<never, never>; result: null };
 }
 
 export type RequestKind = keyof Requests;

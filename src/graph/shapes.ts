@@ -35,6 +35,12 @@ export function windowCount(n: number, k: number, s: number, d: number, begin: n
 
 function windowed(op: OpType, x: Value, kernel: Pair, strides: Pair, dilations: Pair, pads: Pads): [number, number] {
   const [, , h, w] = imageShape(op, x);
+  if ([...strides, ...dilations].some((v) => !Number.isInteger(v) || v < 1)) {
+    refuse(
+      op,
+      `expected strides and dilations from 1 on, received strides ${strides} for '${x.name}', dilations ${dilations}.`,
+    );
+  }
   const out: [number, number] = [
     windowCount(h, kernel[0], strides[0], dilations[0], pads[0], pads[2]),
     windowCount(w, kernel[1], strides[1], dilations[1], pads[1], pads[3]),
@@ -49,10 +55,29 @@ function windowed(op: OpType, x: Value, kernel: Pair, strides: Pair, dilations: 
   return out;
 }
 
-const like: ShapeRule<OpType> = (inputs) => {
-  const x = inputs[0] ?? refuse('graph', 'input 0 is missing.');
-  return [{ dtype: x.dtype, shape: x.shape }];
-};
+/** The result is like the first input. */
+const like =
+  (op: OpType): ShapeRule<OpType> =>
+  (inputs) => {
+    const x = required(op, inputs, 0);
+    return [{ dtype: x.dtype, shape: x.shape }];
+  };
+
+/** The result is like the first input, of which one axis plays a role. */
+const likeAlong =
+  (op: OpType): ShapeRule<'Softmax' | 'LogSoftmax' | 'ScatterElements'> =>
+  (inputs, { axis }) => {
+    const x = required(op, inputs, 0);
+    normalizeAxis(op, axis, x.shape.length);
+    return [{ dtype: x.dtype, shape: x.shape }];
+  };
+
+/** A bias has one value per output channel. */
+function checkBias(op: OpType, bias: Value | undefined, channels: number): void {
+  if (bias && sizeOf(bias.shape) !== channels) {
+    refuse(op, `bias '${bias.name}' has ${sizeOf(bias.shape)} values for ${channels} channels.`);
+  }
+}
 
 /** NumPy's broadcasting of two shapes. */
 export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
@@ -66,6 +91,10 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
     return p === 1 ? q : p;
   });
 }
+
+/** Whether a shape broadcasts to `target` without changing it. */
+const broadcastsTo = (shape: Shape, target: Shape): boolean =>
+  shape.length <= target.length && shape.every((d, i) => d === 1 || d === target[i - shape.length + target.length]);
 
 function broadcasting(op: OpType, dtype?: DType): ShapeRule<OpType> {
   return (inputs) => {
@@ -115,9 +144,7 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
       );
     }
     if (co % group) refuse('Conv', `${co} output channels of '${w.name}' do not divide into ${group} groups.`);
-    const b = inputs[2];
-    if (b && sizeOf(b.shape) !== co)
-      refuse('Conv', `bias '${b.name}' has ${sizeOf(b.shape)} values for ${co} channels.`);
+    checkBias('Conv', inputs[2], co);
     return [{ dtype: x.dtype, shape: [n, co, ...windowed('Conv', x, [kh, kw], strides, dilations, pads)] }];
   },
   ConvTranspose(inputs, { strides, pads, dilations, group, output_padding }) {
@@ -127,6 +154,7 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     const [ci, co, kh, kw] = imageShape('ConvTranspose', w);
     if (c !== ci) refuse('ConvTranspose', `'${w.name}' expects ${ci} channels, received ${c} from '${x.name}'.`);
     if (ci % group) refuse('ConvTranspose', `${ci} input channels of '${w.name}' do not divide into ${group} groups.`);
+    checkBias('ConvTranspose', inputs[2], co * group);
     const oh = strides[0] * (h - 1) + dilations[0] * (kh - 1) + 1 - pads[0] - pads[2] + output_padding[0];
     const ow = strides[1] * (width - 1) + dilations[1] * (kw - 1) + 1 - pads[1] - pads[3] + output_padding[1];
     if (oh < 1 || ow < 1)
@@ -152,29 +180,40 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     const [n, c] = imageShape('GlobalAveragePool', x);
     return [{ dtype: x.dtype, shape: [n, c, 1, 1] }];
   },
-  LRN: like,
+  LRN: like('LRN'),
   BatchNormalization(inputs) {
     const x = required('BatchNormalization', inputs, 0);
     const c = x.shape[1] ?? 1;
-    for (const p of inputs.slice(1)) {
-      if (p && sizeOf(p.shape) !== c)
+    for (const i of [1, 2, 3, 4]) {
+      const p = required('BatchNormalization', inputs, i);
+      if (sizeOf(p.shape) !== c)
         refuse('BatchNormalization', `'${p.name}' has ${sizeOf(p.shape)} values for ${c} channels.`);
     }
     const statistics = { dtype: x.dtype, shape: [c] };
     return [{ dtype: x.dtype, shape: x.shape }, statistics, statistics];
   },
-  Softmax: like,
-  LogSoftmax: like,
-  Relu: like,
-  LeakyRelu: like,
-  PRelu: broadcasting('PRelu'),
-  Sigmoid: like,
-  Exp: like,
-  Log: like,
-  Sqrt: like,
-  Neg: like,
-  Abs: like,
-  Identity: like,
+  Softmax: likeAlong('Softmax'),
+  LogSoftmax: likeAlong('LogSoftmax'),
+  Relu: like('Relu'),
+  LeakyRelu: like('LeakyRelu'),
+  PRelu(inputs) {
+    const x = required('PRelu', inputs, 0);
+    const slope = required('PRelu', inputs, 1);
+    if (!broadcastsTo(slope.shape, x.shape)) {
+      refuse(
+        'PRelu',
+        `slope '${slope.name}' (${formatShape(slope.shape)}) does not broadcast to '${x.name}' (${formatShape(x.shape)}).`,
+      );
+    }
+    return [{ dtype: x.dtype, shape: x.shape }];
+  },
+  Sigmoid: like('Sigmoid'),
+  Exp: like('Exp'),
+  Log: like('Log'),
+  Sqrt: like('Sqrt'),
+  Neg: like('Neg'),
+  Abs: like('Abs'),
+  Identity: like('Identity'),
   Add: broadcasting('Add'),
   Sub: broadcasting('Sub'),
   Mul: broadcasting('Mul'),
@@ -188,7 +227,7 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     return [{ dtype: a.dtype, shape: broadcastShapes('Where', c.shape, broadcastShapes('Where', a.shape, b.shape)) }];
   },
   Cast: (inputs, { to }) => [{ dtype: to, shape: required('Cast', inputs, 0).shape }],
-  Dropout: like,
+  Dropout: like('Dropout'),
   Concat(inputs, { axis }) {
     const first = required('Concat', inputs, 0);
     const at = normalizeAxis('Concat', axis, first.shape.length);
@@ -206,6 +245,14 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
   },
   Slice(inputs, { starts, ends, axes, steps }) {
     const x = required('Slice', inputs, 0);
+    const counts = [starts, ends, steps].map((list) => list.length);
+    if (counts.some((n) => n !== axes.length)) {
+      refuse(
+        'Slice',
+        `expected one start, end and step per axis, received ${counts[0]}, ${counts[1]} and ${counts[2]} for ${axes.length} axes.`,
+      );
+    }
+    if (steps.includes(0)) refuse('Slice', `expected steps other than 0, received steps ${steps} for '${x.name}'.`);
     const shape = [...x.shape];
     axes.forEach((axis, i) => {
       const at = normalizeAxis('Slice', axis, shape.length);
@@ -233,8 +280,9 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
   },
   Transpose(inputs, { perm }) {
     const x = required('Transpose', inputs, 0);
-    if (perm.length !== x.shape.length)
-      refuse('Transpose', `perm ${perm.join(',')} is not for ${formatShape(x.shape)}.`);
+    if (perm.length !== x.shape.length || !x.shape.every((_, i) => perm.includes(i))) {
+      refuse('Transpose', `perm ${perm.join(',')} does not order the axes of '${x.name}' (${formatShape(x.shape)}).`);
+    }
     return [{ dtype: x.dtype, shape: perm.map((p) => x.shape[p]!) }];
   },
   Expand(inputs, { shape }) {
@@ -244,11 +292,20 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
   OneHot(inputs, { depth, axis }) {
     const x = required('OneHot', inputs, 0);
     const shape = [...x.shape];
-    shape.splice(axis < 0 ? axis + shape.length + 1 : axis, 0, depth);
+    shape.splice(normalizeAxis('OneHot', axis, shape.length + 1), 0, depth);
     return [{ dtype: 'float32', shape }];
   },
-  ScatterElements: like,
-  Resize: (inputs, { sizes }) => [{ dtype: required('Resize', inputs, 0).dtype, shape: sizes }],
+  ScatterElements: likeAlong('ScatterElements'),
+  Resize(inputs, { sizes }) {
+    const x = required('Resize', inputs, 0);
+    if (sizes.length !== x.shape.length || sizes.some((n) => n < 1)) {
+      refuse(
+        'Resize',
+        `expected ${x.shape.length} sizes of 1 or more for '${x.name}' (${formatShape(x.shape)}), received ${formatShape(sizes)}.`,
+      );
+    }
+    return [{ dtype: x.dtype, shape: sizes }];
+  },
   ReduceSum: reduced('ReduceSum'),
   ReduceMean: reduced('ReduceMean'),
   ReduceMax: reduced('ReduceMax'),
@@ -283,6 +340,10 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
         `'${a.name}' (${formatShape(a.shape)}) and '${b.name}' (${formatShape(b.shape)}) do not multiply.`,
       );
     }
+    const c = inputs[2];
+    if (c && !broadcastsTo(c.shape, [m!, n!])) {
+      refuse('Gemm', `'${c.name}' (${formatShape(c.shape)}) does not broadcast to ${m}x${n}.`);
+    }
     return [{ dtype: a.dtype, shape: [m!, n!] }];
   },
   SoftmaxCrossEntropyLoss(inputs) {
@@ -293,6 +354,13 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
       refuse(
         'SoftmaxCrossEntropyLoss',
         `expected labels ${formatShape(expected)} for scores ${formatShape(x.shape)}, received ${formatShape(labels.shape)}.`,
+      );
+    }
+    const weights = inputs[2];
+    if (weights && sizeOf(weights.shape) !== x.shape[1]) {
+      refuse(
+        'SoftmaxCrossEntropyLoss',
+        `expected ${x.shape[1]} class weights, one per class, received ${sizeOf(weights.shape)} in '${weights.name}'.`,
       );
     }
     return [

@@ -2,25 +2,62 @@
 
 import { PixelwiseError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { alexnet, fcnAlexnet } from './alexnet.js';
+import { deeplabResnet } from './deeplab-resnet.js';
+import { deeplabVgg16 } from './deeplab-vgg16.js';
+import { fcnResnet } from './fcn-resnet.js';
 import { fcnSqueezenet } from './fcn-squeezenet.js';
-import { fcnVgg16 } from './fcn-vgg16.js';
+import { fcnVgg16, pascalContext } from './fcn-vgg16.js';
+import { fcnGooglenet, googlenet } from './googlenet.js';
 import type { Classifier, Network } from './network.js';
+import { nyudColor, nyudEarly, nyudHha, nyudLate } from './nyud.js';
+import { resnet } from './resnet.js';
+import { siftflow } from './siftflow.js';
 import { squeezenet } from './squeezenet.js';
 import { vgg } from './vgg.js';
 
 export const networks: readonly Network[] = [
+  fcnSqueezenet({ stride: 16 }),
+  fcnSqueezenet({ stride: 8 }),
   ...(['berkeley', 'clean'] as const).flatMap((convention) => [
     fcnVgg16({ stride: 32, convention }),
     fcnVgg16({ stride: 16, convention }),
     fcnVgg16({ stride: 8, convention }),
     fcnVgg16({ stride: 8, atonce: true, convention }),
   ]),
-  fcnSqueezenet({ stride: 16 }),
-  fcnSqueezenet({ stride: 8 }),
+  fcnAlexnet,
+  fcnGooglenet,
+  ...([18, 34, 50, 101] as const).map((depth) => fcnResnet({ depth })),
+  deeplabVgg16({ view: 'base' }),
+  deeplabVgg16({ view: 'base-rate8' }),
+  deeplabVgg16({ view: '7x7' }),
+  deeplabVgg16({ view: 'largefov' }),
+  deeplabVgg16({ view: 'base', multiscale: true }),
+  deeplabVgg16({ view: 'largefov', multiscale: true }),
+  ...([50, 101] as const).flatMap((depth) => [
+    deeplabResnet({ depth, head: 'largefov' }),
+    deeplabResnet({ depth, head: 'plain' }),
+  ]),
+  nyudColor,
+  nyudHha,
+  nyudEarly,
+  nyudLate,
+  siftflow(32),
+  siftflow(16),
+  siftflow(8),
+  pascalContext(32),
+  pascalContext(16),
+  pascalContext(8),
 ];
 
 /** The classifiers that the networks above grew from. */
-export const classifiers: readonly Classifier[] = [vgg(11), vgg(13), vgg(16), vgg(19), squeezenet];
+export const classifiers: readonly Classifier[] = [
+  alexnet,
+  googlenet,
+  squeezenet,
+  ...([11, 13, 16, 19] as const).map(vgg),
+  ...([18, 34, 50, 101, 152] as const).map(resnet),
+];
 
 function find<T extends { readonly name: string }>(kind: string, among: readonly T[], name: string): T {
   const found = among.find((n) => n.name === name);

@@ -7,8 +7,8 @@ import { PixelwiseError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/ir.js';
 import { score } from './layers.js';
-import type { BuildOptions, Network, NetworkOutputs } from './network.js';
-import { caffeBgr } from './preprocessing.js';
+import type { Network, NetworkOutputs } from './network.js';
+import { caffeBgr, type Preprocessing } from './preprocessing.js';
 import { deconvolution, interpolate, learns, type Upsampling } from './upsample.js';
 import { type VggTrunk, vggHead, vggTrunk } from './vgg.js';
 
@@ -21,7 +21,7 @@ interface Convention {
   readonly meet: (b: GraphBuilder, upscored: Value, skip: Value) => [Value, Value];
 }
 
-export const conventions = {
+const conventions = {
   /** The image is padded by 100 and fc6 not at all: every map is larger than the image's share of it, and is cropped. */
   berkeley: {
     inputPad: 100,
@@ -38,7 +38,7 @@ export const conventions = {
   },
 } satisfies Record<string, Convention>;
 
-export type ConventionName = keyof typeof conventions;
+type ConventionName = keyof typeof conventions;
 export type FcnStride = 32 | 16 | 8;
 
 /** Skips in the order of their fusion: the pool, the layer that enlarges what it is added to, at-once's factor. */
@@ -73,45 +73,57 @@ export interface FcnFeatures {
 /** Scores fc7 and the skips, fuses them by sum and enlarges to the image. */
 export function fcnHead(b: GraphBuilder, features: FcnFeatures, o: FcnHead): NetworkOutputs {
   const { suffix = '', classes, stride } = o;
-  const fr = score(b, features.fc7, `score_fr${suffix}`, classes);
-  const taps: Record<string, Value> = { [`score_fr${suffix}`]: fr };
-  let low = fr;
-  // An interpolated map has the size it was asked for: there is nothing to cut, and no scale of whole cells to find it by.
-  const fits = o.upsampling === 'align-corners';
+  let low = score(b, features.fc7, `score_fr${suffix}`, classes);
+  const taps: Record<string, Value> = { [low.name]: low };
   for (const { pool, upscore, atonce } of skipsOf[stride]) {
     const source = features[pool];
     const scaled = o.atonce ? b.mul(source, b.scalar(atonce), `scale_${pool}${suffix}`) : source;
     const skip = score(b, scaled, `score_${pool}${suffix}`, classes);
-    const upscored = enlarge(b, low, skip, 2, `${upscore}${suffix}`, o, false);
-    const [a, c] = fits ? [upscored, skip] : conventions[o.convention].meet(b, upscored, skip);
-    low = b.add(a, c, `fuse_${pool}${suffix}`);
-    taps[`fuse_${pool}${suffix}`] = low;
+    const upscored = enlarge(b, low, skip, { ...o, factor: 2, name: `${upscore}${suffix}`, last: false });
+    const [x, y] = interpolatesTo(o) ? [upscored, skip] : conventions[o.convention].meet(b, upscored, skip);
+    low = b.add(x, y, `fuse_${pool}${suffix}`);
+    taps[low.name] = low;
   }
-  const upscored = enlarge(b, low, features.image, stride, `${lastUpscore[stride]}${suffix}`, o, true);
-  return { scores: fits ? upscored : b.crop(upscored, features.image, `score${suffix}`), low, taps };
+  return { scores: upscore(b, low, features.image, o), low, taps };
 }
 
-/** Enlarges `x` by `factor`; what hangs over `reference` is cut afterwards. */
-export function enlarge(
+type Enlargement = Pick<FcnHead, 'upsampling' | 'convention'>;
+
+/** The last enlargement: the score map at the image's size. */
+export function upscore(
+  b: GraphBuilder,
+  low: Value,
+  image: Value,
+  o: Enlargement & Pick<FcnHead, 'stride' | 'suffix'>,
+): Value {
+  const { stride, suffix = '' } = o;
+  const name = `${lastUpscore[stride]}${suffix}`;
+  const upscored = enlarge(b, low, image, { ...o, factor: stride, name, last: true });
+  return interpolatesTo(o) ? upscored : b.crop(upscored, image, `score${suffix}`);
+}
+
+/** Aligned corners have no factor of whole cells: the map is interpolated to the size it must have, and never cut. */
+const interpolatesTo = ({ upsampling }: Enlargement): boolean => upsampling === 'align-corners';
+
+/** Enlarges `x` by `factor`; what hangs over `reference` is still to be cut. */
+function enlarge(
   b: GraphBuilder,
   x: Value,
   reference: Value,
-  factor: number,
-  name: string,
-  { upsampling, convention }: Pick<FcnHead, 'upsampling' | 'convention'>,
-  last: boolean,
+  o: Enlargement & { readonly factor: number; readonly name: string; readonly last: boolean },
 ): Value {
+  const { upsampling, convention, factor, name } = o;
   if (upsampling === 'half-pixel') return b.resize(x, [x.shape[2]! * factor, x.shape[3]! * factor], false, name);
   if (upsampling === 'align-corners') {
     if (convention === 'clean') return interpolate(b, x, reference, true, name);
     throw new PixelwiseError(
       'ERR_USAGE',
-      'With an input padding of 100 the corner cells do not lie on the corner pixels, so `align-corners` would shift every ' +
-        "score. Use 'half-pixel', a deconvolution, or the clean network.",
+      "With an input padding of 100 the corner cells do not lie on the corner pixels: upsampling 'align-corners' would shift " +
+        "every score. Use 'half-pixel', a deconvolution, or the clean network.",
     );
   }
   const pad = conventions[convention].deconvolutionPad(factor);
-  return deconvolution(b, x, { name, factor, kernel: 2 * factor, pad, learned: learns(upsampling, last) });
+  return deconvolution(b, x, { name, factor, kernel: 2 * factor, pad, learned: learns(upsampling, o.last) });
 }
 
 /** The features that a head scores. */
@@ -129,26 +141,42 @@ export function fcnFeatures(
 
 export interface FcnVgg16 extends Pick<FcnHead, 'stride' | 'convention' | 'atonce'> {
   readonly classes?: number;
-  /** Catalogue name and title, where it is not the plain network. */
+  /** Name of the first layer, where it reads other channels than the classifier's. */
+  readonly first?: string;
+  /** What the catalogue says, where it is not the plain network for PASCAL VOC. */
   readonly name?: string;
   readonly title?: string;
-  readonly preprocessing?: Network['preprocessing'];
   readonly source?: string;
+  readonly preprocessing?: Preprocessing;
 }
 
 export function fcnVgg16(o: FcnVgg16): Network {
   const variant = `${o.stride}s${o.atonce ? '-atonce' : ''}`;
-  const clean = o.convention === 'clean' ? '-clean' : '';
+  const clean = o.convention === 'clean';
   const classes = o.classes ?? 21;
   return {
-    name: o.name ?? `fcn${variant}-vgg16${clean}`,
-    title: o.title ?? `FCN-${variant}, VGG16${clean && ', clean convention'}`,
+    name: o.name ?? `fcn${variant}-vgg16${clean ? '-clean' : ''}`,
+    title: o.title ?? `FCN-${variant}, VGG16${clean ? ', clean convention' : ''}`,
     source: o.source ?? `arXiv 1411.4038; fcn.berkeleyvision.org voc-fcn${variant}`,
     classes,
     preprocessing: o.preprocessing ?? caffeBgr,
     stride: o.stride,
     inputSize: [500, 500],
-    build: (b: GraphBuilder, image: Value, options: BuildOptions = {}) =>
-      fcnHead(b, fcnFeatures(b, image, o.convention), { ...o, classes, upsampling: 'fixed', ...options }),
+    build(b, image, options = {}) {
+      const features = fcnFeatures(b, image, o.convention, o.first === undefined ? {} : { first: o.first });
+      const { stride, convention, atonce = false } = o;
+      return fcnHead(b, features, { stride, convention, atonce, classes, upsampling: 'fixed', ...options });
+    },
   };
 }
+
+/** The networks for PASCAL-Context's 59 classes and background (`pascalcontext-fcn*s`). */
+export const pascalContext = (stride: FcnStride): Network =>
+  fcnVgg16({
+    stride,
+    convention: 'berkeley',
+    classes: 60,
+    name: `pascalcontext-fcn${stride}s`,
+    title: `FCN-${stride}s for PASCAL-Context, VGG16`,
+    source: `arXiv 1605.06211; fcn.berkeleyvision.org pascalcontext-fcn${stride}s`,
+  });

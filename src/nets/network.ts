@@ -34,6 +34,13 @@ export interface BuildOptions {
   readonly auxiliary?: boolean;
 }
 
+/** The sides `step * k + offset` that are at least `least`. */
+export interface Sides {
+  readonly step: number;
+  readonly offset: number;
+  readonly least: number;
+}
+
 export interface Network {
   /** Its name in the catalogue. */
   readonly name: string;
@@ -50,14 +57,14 @@ export interface Network {
   readonly stride: number;
   /** Height and width at which its costs are stated; always a legal size. */
   readonly inputSize: Pair;
+  /** Heights and widths it can run on, where that is not every one. */
+  readonly sides?: Sides;
   /**
    * Draws the network.
    *
    * @param image float32 [N, C, H, W], preprocessed; C is 3, or the sum over the modalities
    */
   build(b: GraphBuilder, image: Value, options?: BuildOptions): NetworkOutputs;
-  /** @throws ERR_SHAPE, with the nearest legal size, where the network cannot run on height x width. */
-  checkSize?(height: number, width: number): void;
 }
 
 /** A network that says what is in a picture, not where. */
@@ -85,6 +92,26 @@ export interface GraphOptions extends BuildOptions {
 export const inputChannels = (network: Network): number =>
   network.modalities?.reduce((sum, m) => sum + m.channels, 0) ?? 3;
 
+/** The smallest legal side that is at least `n` pixels long: what to pad a picture to. */
+export function legalSide({ sides }: Network, n: number): number {
+  if (!sides) return n;
+  const { step, offset, least } = sides;
+  return Math.ceil((Math.max(n, least) - offset) / step) * step + offset;
+}
+
+function checkSize(network: Network, size: Pair): void {
+  const refuse = (message: string) =>
+    new PixelwiseError('ERR_SHAPE', `${network.name}: ${message}`, { subject: network.name });
+  if (!size.every((n) => Number.isInteger(n) && n >= 1)) {
+    throw refuse(`expected a height and a width, received ${size.join('x')}.`);
+  }
+  const legal = size.map((n) => legalSide(network, n));
+  if (!network.sides || legal.join() === size.join()) return;
+  const { step, offset, least } = network.sides;
+  const rule = step === 1 ? '' : ` ${step}k${offset === 0 ? '' : ` + ${offset}`}`;
+  throw refuse(`expected sides${rule} of at least ${least}, received ${size.join('x')}. Pad to ${legal.join('x')}.`);
+}
+
 /**
  * The graph of a network at one size: input `image` float32 [batch, C, H, W], output `scores` [batch, classes, H, W].
  *
@@ -96,13 +123,7 @@ export function networkGraph(network: Network, options: GraphOptions): Graph {
   if (!Number.isInteger(classes) || classes < 1) {
     throw new PixelwiseError('ERR_USAGE', `${network.name}: expected a whole number of classes, received ${classes}.`);
   }
-  if (!size.every((n) => Number.isInteger(n) && n >= 1)) {
-    throw new PixelwiseError(
-      'ERR_SHAPE',
-      `${network.name}: expected a height and a width, received ${size.join('x')}.`,
-    );
-  }
-  network.checkSize?.(...size);
+  checkSize(network, size);
   const b = new GraphBuilder(network.name);
   const { scores, low, auxiliary, heads, taps } = network.build(
     b,

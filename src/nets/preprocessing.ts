@@ -1,20 +1,8 @@
 /** @file How pictures become network input: channel order, mean and deviation, as each family of weights was trained. */
 
-export type Triple = readonly [number, number, number];
+import type { Preprocessing, Triple } from '../image/preprocessing.js';
 
-/**
- * For each channel in the given `order`: `(u8 / divisor - mean) / std / divisorAfter`, in float32 and in this order.
- * `mean` and `std` are listed in the same channel order.
- */
-export interface Preprocessing {
-  readonly order: 'RGB' | 'BGR';
-  /** 255 where the mean is given for values 0 to 1, 1 where it is given for 0 to 255. */
-  readonly divisor: number;
-  readonly mean: Triple;
-  readonly std: Triple;
-  /** A division that comes last. Default 1. */
-  readonly divisorAfter?: number;
-}
+export type { Preprocessing, Triple } from '../image/preprocessing.js';
 
 /** Mean pixel subtracted, nothing scaled: the convention of Caffe's models. */
 export const caffe = (mean: Triple): Preprocessing => ({ order: 'BGR', divisor: 1, mean, std: [1, 1, 1] });

@@ -95,3 +95,42 @@ export function enlargeFromPixel(
   };
   return b.slice(enlarged(), [2, 3], [0, 0], [reference.shape[2]!, reference.shape[3]!]);
 }
+
+/**
+ * Enlarges a map whose cell i lies on row i * `factor` of `reference` to that size: interpolation goes straight to the
+ * size, as in PyTorch's networks (at other sizes than `factor` k + 1 by a scale slightly off), deconvolution without
+ * any shift.
+ */
+export function enlargeTo(
+  b: GraphBuilder,
+  x: Value,
+  reference: Value,
+  o: { readonly name: string; readonly factor: number; readonly upsampling: Upsampling },
+): Value {
+  const { upsampling } = o;
+  return upsampling === 'half-pixel' || upsampling === 'align-corners'
+    ? interpolate(b, x, reference, upsampling === 'align-corners', o.name)
+    : enlargeFromPixel(b, x, reference, { ...o, last: true });
+}
+
+/**
+ * The deconvolution and crop that end the nets whose cells lie at an odd place (AlexNet, GoogLeNet).
+ *
+ * @throws ERR_USAGE for interpolation, which would put the corner cells onto the corner pixels
+ */
+export function deconvolveTo(
+  b: GraphBuilder,
+  x: Value,
+  reference: Value,
+  o: { readonly name: string; readonly factor: number; readonly kernel: number; readonly upsampling: Upsampling },
+): Value {
+  if (o.upsampling === 'half-pixel' || o.upsampling === 'align-corners') {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `The first cell of this network does not lie at the image's corner: upsampling '${o.upsampling}' would shift every score. ` +
+        "Use a deconvolution: 'fixed' or 'learned'.",
+    );
+  }
+  const grown = deconvolution(b, x, { ...o, pad: 0, learned: learns(o.upsampling, true) });
+  return b.crop(grown, reference, 'score');
+}

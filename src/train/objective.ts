@@ -1,7 +1,8 @@
 /** @file The graph that a training step runs: the network as it learns, its loss, and the gradient of every parameter. */
 
+import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
-import type { Graph, Parameter } from '../graph/ir.js';
+import type { Graph, Parameter, Value } from '../graph/ir.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
 import { type CrossEntropyOptions, crossEntropy } from './loss.js';
 
@@ -12,12 +13,19 @@ export interface ObjectiveOptions extends CrossEntropyOptions {
 }
 
 export interface Objective {
+  /** Its gradients have as many elements as their parameters, but maybe another shape. */
   readonly graph: Graph;
   /** Parameters that receive a gradient, in the graph's order. */
   readonly trained: readonly Parameter[];
   readonly masks: readonly DropoutMask[];
   /** Outputs that replace running statistics: output name to parameter name. */
   readonly statistics: Readonly<Record<string, string>>;
+}
+
+/** The same numbers in their earlier shape: reshaping an output would cost a copy of it. */
+function beforeReshape(b: GraphBuilder, value: Value): Value {
+  const maker = b.producerOf(value);
+  return maker?.op === 'Reshape' ? beforeReshape(b, maker.inputs[0]!) : value;
 }
 
 /**
@@ -41,7 +49,7 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
   const prefix = options.prefix ?? 'gradient/';
   candidates.forEach((p, i) => {
     const g = gradients[i];
-    if (g) b.output(`${prefix}${p.value.name}`, g);
+    if (g) b.output(`${prefix}${p.value.name}`, beforeReshape(b, g));
   });
   const replaced: Record<string, string> = {};
   for (const [name, value] of statistics) {

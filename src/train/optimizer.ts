@@ -1,8 +1,9 @@
 /** @file Optimisers as graphs of their own: parameters, gradients and rate go in, updated parameters and state come out. */
 
+import type { Place } from '../engine/engine.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Parameter, Value } from '../graph/ir.js';
-import { floats, type NamedTensors, zeros } from '../graph/tensor.js';
+import { floats, type NamedTensors, sizeOf, type Tensor, tensor, zeros } from '../graph/tensor.js';
 
 interface SgdSpec<K extends string> {
   readonly kind: K;
@@ -86,14 +87,67 @@ const optimizers: { [K in OptimizerSpec['kind']]: Optimizer<SpecOf<K>> } = {
 export const slotName = (slot: string, parameter: string): string => `${slot}/${parameter}`;
 export const gradientName = (parameter: string): string => `gradient/${parameter}`;
 
-export interface OptimizerGraph {
+/** A program that works on the state alone, element by element. */
+export interface StateGraph {
   readonly graph: Graph;
-  /** Output name to state name. */
-  readonly updates: Readonly<Record<string, string>>;
+  /** Parameter name to its place in the state. */
+  readonly places: Readonly<Record<string, Place>>;
+  /** Output name to its place in the state. */
+  readonly updates: Readonly<Record<string, Place>>;
   /** State tensors before the first step. */
   readonly initial: NamedTensors;
+}
+
+export interface OptimizerGraph extends StateGraph {
   /** What to feed at update `t` (from 0) with rate `lr`. */
-  feeds(t: number, lr: number): Record<string, ReturnType<typeof floats>>;
+  feeds(t: number, lr: number): Record<string, Tensor>;
+}
+
+/**
+ * Elements that one copy of a rule works on. A large parameter is cut into pieces of 2 MB, so that what one operator writes
+ * is still in the cache when the next reads it, and no operator needs room for a whole parameter.
+ */
+const pieceSize = 2 ** 19;
+
+/** Draws a state graph piece by piece. */
+class PieceBuilder {
+  readonly b: GraphBuilder;
+  readonly #places: Record<string, Place> = {};
+  readonly #updates: Record<string, Place> = {};
+  readonly #initial: NamedTensors = new Map();
+
+  constructor(name: string) {
+    this.b = new GraphBuilder(name);
+  }
+
+  /** `make` draws one piece, with functions to read and replace its stretch of any state tensor. */
+  each(
+    size: number,
+    make: (read: (tensor: string) => Value, replace: (tensor: string, value: Value) => void) => void,
+  ): void {
+    for (let start = 0; start < size; start += pieceSize) {
+      const shape = [Math.min(pieceSize, size - start)];
+      const nameOf = (tensor: string) => `${tensor}[${start}]`;
+      const read = (tensor: string): Value => {
+        this.#places[nameOf(tensor)] = { tensor, start };
+        return this.b.parameter(nameOf(tensor), shape);
+      };
+      const replace = (tensor: string, value: Value): void => {
+        this.#updates[`new/${nameOf(tensor)}`] = { tensor, start };
+        this.b.output(`new/${nameOf(tensor)}`, value);
+      };
+      make(read, replace);
+    }
+  }
+
+  /** A state tensor that is zero at first. */
+  begin(name: string, shape: readonly number[]): void {
+    this.#initial.set(name, zeros('float32', shape));
+  }
+
+  finish(): StateGraph {
+    return { graph: this.b.finish(), places: this.#places, updates: this.#updates, initial: this.#initial };
+  }
 }
 
 /**
@@ -107,40 +161,28 @@ export function optimizerGraph(
   spec: OptimizerSpec,
   gradientScale = 1,
 ): OptimizerGraph {
-  const b = new GraphBuilder(`optimizer-${spec.kind}`);
+  const pieces = new PieceBuilder(`optimizer-${spec.kind}`);
+  const { b } = pieces;
   const { slots, rule } = optimizers[spec.kind] as Optimizer<OptimizerSpec>;
   const lr = b.input('rate', 'float32', []);
   const corrections =
     spec.kind === 'adam'
       ? ([b.input('correction1', 'float32', []), b.input('correction2', 'float32', [])] as const)
       : undefined;
-  const updates: Record<string, string> = {};
-  const initial: NamedTensors = new Map();
-  const update = (target: string, value: Value) => {
-    b.output(`new/${target}`, value);
-    updates[`new/${target}`] = target;
-  };
   for (const p of parameters) {
     const { name, shape } = p.value;
-    const weight = b.parameter(name, shape);
-    const raw = b.parameter(gradientName(name), shape);
-    const scaled = gradientScale === 1 ? raw : b.mul(raw, b.scalar(gradientScale));
+    for (const s of slots) pieces.begin(slotName(s, name), shape);
     const decay = spec.weightDecay * p.decay;
-    const gradient = decay === 0 ? scaled : b.add(scaled, b.mul(weight, b.scalar(decay)));
-    const slot = (s: string) => b.parameter(slotName(s, name), shape);
-    for (const s of slots) initial.set(slotName(s, name), zeros('float32', shape));
     const rate = p.rate === 1 ? lr : b.mul(lr, b.scalar(p.rate));
-    const next = rule({
-      b,
-      spec,
-      weight,
-      gradient,
-      rate,
-      slot,
-      keep: (s, v) => update(slotName(s, name), v),
-      corrections,
+    pieces.each(sizeOf(shape), (read, replace) => {
+      const weight = read(name);
+      const raw = read(gradientName(name));
+      const scaled = gradientScale === 1 ? raw : b.mul(raw, b.scalar(gradientScale));
+      const gradient = decay === 0 ? scaled : b.add(scaled, b.mul(weight, b.scalar(decay)));
+      const slot = (s: string) => read(slotName(s, name));
+      const keep = (s: string, v: Value) => replace(slotName(s, name), v);
+      replace(name, rule({ b, spec, weight, gradient, rate, slot, keep, corrections }));
     });
-    update(name, next);
   }
   const feeds = (t: number, rate: number) => ({
     rate: floats([], [rate]),
@@ -149,17 +191,25 @@ export function optimizerGraph(
       correction2: floats([], [1 - spec.betas[1] ** (t + 1)]),
     }),
   });
-  return { graph: b.finish(), updates, initial, feeds };
+  return { ...pieces.finish(), feeds };
 }
 
-/** Adds `fresh/NAME` onto `gradient/NAME`, for batches spread over several runs (Caffe's `iter_size`). */
-export function accumulationGraph(parameters: readonly Parameter[]): { graph: Graph; updates: Record<string, string> } {
-  const b = new GraphBuilder('accumulate');
-  const updates: Record<string, string> = {};
+/**
+ * Adds `fresh/NAME` onto `gradient/NAME`, for batches spread over several runs (Caffe's `iter_size`); at the first of them
+ * `gradient/NAME` begins anew.
+ */
+export function accumulationGraph(parameters: readonly Parameter[]): StateGraph & {
+  feeds(first: boolean): Record<string, Tensor>;
+} {
+  const pieces = new PieceBuilder('accumulate');
+  const { b } = pieces;
+  const first = b.input('first', 'bool', []);
   for (const { value } of parameters) {
-    const sum = b.parameter(gradientName(value.name), value.shape);
-    b.output(`sum/${value.name}`, b.add(sum, b.parameter(`fresh/${value.name}`, value.shape)));
-    updates[`sum/${value.name}`] = gradientName(value.name);
+    const sum = gradientName(value.name);
+    pieces.begin(sum, value.shape);
+    pieces.each(sizeOf(value.shape), (read, replace) => {
+      replace(sum, b.add(b.op('Where', [first, b.scalar(0), read(sum)], {}), read(`fresh/${value.name}`)));
+    });
   }
-  return { graph: b.finish(), updates };
+  return { ...pieces.finish(), feeds: (is) => ({ first: tensor('bool', [], Uint8Array.of(is ? 1 : 0)) }) };
 }

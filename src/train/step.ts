@@ -9,10 +9,10 @@ import type { DropoutMask } from '../surgery/training-mode.js';
 import { type Objective, type ObjectiveOptions, objective } from './objective.js';
 import {
   accumulationGraph,
-  gradientName,
   type OptimizerGraph,
   type OptimizerSpec,
   optimizerGraph,
+  type StateGraph,
 } from './optimizer.js';
 
 /** Keeps the dropout masks apart from every other use of the seed. */
@@ -24,6 +24,8 @@ export interface StepOptions extends ObjectiveOptions {
   readonly seed: number;
   /** Factors for parameters whose names match; the last match counts. */
   readonly multipliers?: readonly { pattern: string; rate: number; decay: number }[];
+  /** Hand the tensors' buffers over to the engine instead of copying them. */
+  readonly transfer?: boolean;
 }
 
 export interface StepInput {
@@ -53,10 +55,15 @@ function withMultipliers(network: Graph, multipliers: NonNullable<StepOptions['m
   return { ...network, parameters };
 }
 
+interface Accumulation {
+  readonly program: Program;
+  feeds(first: boolean): Record<string, Tensor>;
+}
+
 export class TrainingStep {
   readonly #state: State;
   readonly #gradients: Program;
-  readonly #accumulate: Program | undefined;
+  readonly #accumulate: Accumulation | undefined;
   readonly #update: Program;
   readonly #optimizer: OptimizerGraph;
   readonly #objective: Objective;
@@ -64,7 +71,7 @@ export class TrainingStep {
 
   private constructor(
     state: State,
-    programs: { gradients: Program; accumulate: Program | undefined; update: Program },
+    programs: { gradients: Program; accumulate: Accumulation | undefined; update: Program },
     optimizer: OptimizerGraph,
     goal: Objective,
     options: StepOptions,
@@ -93,17 +100,16 @@ export class TrainingStep {
     const prefix = accumulate > 1 ? 'fresh/' : 'gradient/';
     const goal = objective(withMultipliers(network, options.multipliers ?? []), { ...options, prefix });
     const optimizer = optimizerGraph(goal.trained, options.optimizer, 1 / accumulate);
-    const state = await engine.createState(new Map([...optimizer.initial, ...tensors]));
+    const accumulation = accumulate > 1 ? accumulationGraph(goal.trained) : undefined;
+    const state = await engine.createState(tensors, { transfer: options.transfer ?? false });
+    const missing = [...optimizer.initial, ...(accumulation?.initial ?? [])].filter(([name]) => !tensors.has(name));
+    await state.write(new Map(missing), { transfer: true });
     const names = goal.trained.map((p) => p.value.name);
     const updates = { ...Object.fromEntries(names.map((n) => [`${prefix}${n}`, `${prefix}${n}`])), ...goal.statistics };
     const gradients = await engine.compile(goal.graph, { state, updates });
-    let adding: Program | undefined;
-    if (accumulate > 1) {
-      await state.write(zeroGradients(goal.trained));
-      const sum = accumulationGraph(goal.trained);
-      adding = await engine.compile(sum.graph, { state, updates: sum.updates });
-    }
-    const update = await engine.compile(optimizer.graph, { state, updates: optimizer.updates });
+    const working = ({ graph, places, updates }: StateGraph) => engine.compile(graph, { state, places, updates });
+    const adding = accumulation && { program: await working(accumulation), feeds: accumulation.feeds };
+    const update = await working(optimizer);
     return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, goal, options);
   }
 
@@ -130,10 +136,9 @@ export class TrainingStep {
         );
       }
       losses.push(value);
-      await this.#accumulate?.run({});
+      await this.#accumulate?.program.run(this.#accumulate.feeds(i === 0));
     }
     await this.#update.run(this.#optimizer.feeds(update, lr));
-    if (this.#accumulate) await this.#state.write(zeroGradients(this.#objective.trained));
     return losses;
   }
 
@@ -144,16 +149,7 @@ export class TrainingStep {
   }
 
   async dispose(): Promise<void> {
-    for (const p of [this.#gradients, this.#accumulate, this.#update]) await p?.dispose();
+    for (const p of [this.#gradients, this.#accumulate?.program, this.#update]) await p?.dispose();
     await this.#state.dispose();
   }
-}
-
-function zeroGradients(parameters: readonly Parameter[]): NamedTensors {
-  return new Map(
-    parameters.map(({ value }) => [
-      gradientName(value.name),
-      { dtype: 'float32', shape: value.shape, data: new Float32Array(sizeOf(value.shape)) } satisfies Tensor,
-    ]),
-  );
 }

@@ -10,9 +10,12 @@ import { isSafetensors, readSafetensors } from './safetensors.js';
 import { describeUnknown } from './unknown.js';
 import { firstZipName } from './zip.js';
 
+export { foldInput, sameMeanAs } from './fold-input.js';
 export { type ExpectedTensor, matchWeights, type WeightsReport } from './load.js';
+export { type NameMap, nameMaps, toOurs, toTheirs } from './names/index.js';
 export { readSafetensors, writeSafetensors } from './safetensors.js';
 export { stateDictOf } from './state-dict.js';
+export { describeTransplant, type TransplantOptions, type TransplantReport, transplant } from './transplant.js';
 
 export type WeightFormatName = 'safetensors' | 'pth' | 'npz' | 'npy' | 'onnx' | 'caffemodel';
 

@@ -2,9 +2,8 @@
 
 import { PixelwiseError } from '../errors.js';
 import type { NamedTensors } from '../graph/tensor.js';
+import type { Preprocessing, Triple } from '../image/preprocessing.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
-
-type Triple = readonly [number, number, number];
 
 /** What the weights were trained for. Stored as JSON under the metadata key `pixelwise`. */
 export interface ModelDescription {
@@ -15,14 +14,7 @@ export interface ModelDescription {
   readonly classes: readonly string[];
   /** One color per class, RGB 0..255. */
   readonly palette: readonly Triple[];
-  /** How bytes become input; see `Preprocessing`. */
-  readonly preprocessing: {
-    readonly order: 'RGB' | 'BGR';
-    readonly divisor: number;
-    readonly mean: Triple;
-    readonly std: Triple;
-    readonly divisorAfter?: number;
-  };
+  readonly preprocessing: Preprocessing;
   /** Pictures larger than this on their long side are reduced to it before the network sees them, in pixels. */
   readonly longSide: number;
   /** Where the weights come from: recipe, updates, data. For people and logs. */
@@ -44,7 +36,7 @@ const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, 
   palette: [(v) => Array.isArray(v) && v.every(isTriple), 'colors of three numbers'],
   preprocessing: [
     (v) => {
-      const p = v as Partial<ModelDescription['preprocessing']> | undefined;
+      const p = v as Partial<Preprocessing> | undefined;
       return (p?.order === 'RGB' || p?.order === 'BGR') && (p.divisor ?? 0) > 0 && isTriple(p.mean) && isTriple(p.std);
     },
     'order, divisor, mean and std',

@@ -2,8 +2,10 @@
 
 import { readdirSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/ir.js';
 import { floats, type NamedTensors, sizeOf, type Tensor } from '../../src/graph/tensor.js';
-import { inputChannels, networkGraph } from '../../src/nets/network.js';
+import { inputChannels } from '../../src/nets/network.js';
 import { initialize } from '../../src/train/initialize.js';
 import { type FilledTensor, fill, fillImage, readFillList } from '../support/fill.js';
 import { references } from '../support/nets.js';
@@ -52,11 +54,15 @@ const bit = (packed: Tensor, i: number): boolean => ((Number(packed.data[i >> 3]
 describe.skipIf(!sharedRoot)('networks against PyTorch', () => {
   it.each(files)('%s', async (file) => {
     const { info, tensors } = readCase(shared(`${folder}/${file}`));
-    const { network, options, maps } = references[info.net] ?? expect.fail(`no network for ${info.net}`);
-    const [, channels, h, w] = info.input.shape as [number, number, number, number];
-    expect(channels).toBe(inputChannels(network));
+    const { network, options, maps, further } = references[info.net] ?? expect.fail(`no network for ${info.net}`);
+    expect(info.input.shape[1]).toBe(inputChannels(network));
     const names = Object.keys(info.outputs);
-    const graph = networkGraph(network, { ...options, size: [h, w], outputs: names.map((n) => maps[n] ?? n) });
+    const b = new GraphBuilder(network.name);
+    const image = b.input('image', 'float32', info.input.shape);
+    const { taps, heads, ...outputs } = network.build(b, image, options);
+    const values: Record<string, Value> = { ...taps, ...heads, ...outputs, ...further?.(b, outputs.low) };
+    for (const name of names) b.output(name, values[maps[name] ?? name] ?? expect.fail(`no map ${name}`));
+    const graph = b.finish();
     const list = readFillList(shared(`parity/${info.params_file}`));
     const weights: NamedTensors = new Map(list.tensors.map((t) => [t.name, fillOnce(t)]));
     // The references hold no fixed deconvolutions.
@@ -66,11 +72,11 @@ describe.skipIf(!sharedRoot)('networks against PyTorch', () => {
     )) {
       weights.set(name, t);
     }
-    const image = fillImage(info.input.shape, info.input.t, info.input.amp);
-    const results = await runGraph(graph, weights, { image });
+    const picture = fillImage(info.input.shape, info.input.t, info.input.amp);
+    const results = await runGraph(graph, weights, { image: picture });
 
     for (const name of names) {
-      const map = results.get(maps[name] ?? name)!;
+      const map = results.get(name)!;
       const { shape, step } = info.outputs[name];
       expect(map.shape, name).toEqual(shape);
       expectClose(subsample(map, step), tensors.get(name)!, info.tol.rel_to_absmax, name);

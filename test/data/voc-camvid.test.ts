@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Dataset, openDataset } from '../../src/data/dataset.js';
-import { type Preprocessing, toTensor } from '../../src/data/normalize.js';
+import { toTensor } from '../../src/data/normalize.js';
 import { createRandom } from '../../src/data/random.js';
 import { readPicture } from '../../src/image/decode.js';
 import { readLabelMap } from '../../src/image/index-png.js';
 import type { Picture } from '../../src/image/picture.js';
+import type { Preprocessing } from '../../src/image/preprocessing.js';
 import { resamplePicture } from '../../src/image/resample.js';
 import { shared, sharedRoot } from '../support/shared.js';
 

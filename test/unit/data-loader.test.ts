@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Batch, batchMaker } from '../../src/data/batch.js';
 import { type Dataset, openDataset } from '../../src/data/dataset.js';
 import { type LoaderOptions, loadBatches } from '../../src/data/loader.js';
-import type { Preprocessing } from '../../src/data/normalize.js';
+import type { Preprocessing } from '../../src/image/preprocessing.js';
 import { writeTinyVoc } from '../support/tiny-voc.js';
 
 const preprocessing: Preprocessing = { order: 'BGR', divisor: 1, mean: [104, 117, 123], std: [1, 1, 1] };

@@ -1,8 +1,9 @@
 /** @file Bytes to network input: order, units and float32 rounding. */
 
 import { describe, expect, it } from 'vitest';
-import { meanColor, type Preprocessing, toTensor } from '../../src/data/normalize.js';
+import { meanColor, toTensor } from '../../src/data/normalize.js';
 import type { Picture } from '../../src/image/picture.js';
+import type { Preprocessing } from '../../src/image/preprocessing.js';
 
 const imagenet: Preprocessing = { order: 'RGB', divisor: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const caffe: Preprocessing = { order: 'BGR', divisor: 1, mean: [104, 117, 123], std: [1, 1, 1] };

@@ -74,7 +74,10 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
 /** Kernels with more positions than this are cut out by rows, then by columns: 2k slices instead of k * k. */
 const MOST_SLICES = 64;
 
-/** One strip of the im2col matrix: [g, positions * I/g, cells], from x as [g, I/g, N, H, W] and the strip's first output row. */
+/**
+ * One strip of the im2col matrix: [channels * kh * kw, cells], from x as [channels, 1, N, H, W] and the strip's first output
+ * row. Channels come first, as in a kernel, so that the product with dy is the kernel's gradient as it stands.
+ */
 function columnsOf(
   b: GraphBuilder,
   x: Value,
@@ -98,17 +101,17 @@ function columnsOf(
   const along = (v: Value, axis: number, [from, to]: [number, number], step: number) =>
     b.slice(v, [axis], [from], [to], [step]);
   const direct = () =>
-    each(kw * kh, (k) => {
-      const [y, z] = [rowsAt(k % kh), columnsAt(Math.floor(k / kh))];
+    each(kh * kw, (k) => {
+      const [y, z] = [rowsAt(Math.floor(k / kw)), columnsAt(k % kw)];
       return b.slice(x, [3, 4], [y[0], z[0]], [y[1], z[1]], a.strides);
     });
   const byRows = () => {
     const rows = each(kh, (ky) => along(x, 3, rowsAt(ky), a.strides[0]));
-    return each(kw, (kx) => along(rows, 4, columnsAt(kx), a.strides[1]));
+    const apart = b.reshape(rows, [x.shape[0]! * kh, 1, ...rows.shape.slice(2)]);
+    return each(kw, (kx) => along(apart, 4, columnsAt(kx), a.strides[1]));
   };
   const columns = kh * kw > MOST_SLICES ? byRows() : direct();
-  const [group, rows, n] = columns.shape as [number, number, number];
-  return b.reshape(columns, [group, rows, n * strip.height * strip.width]);
+  return b.reshape(columns, [x.shape[0]! * kh * kw, x.shape[2]! * strip.height * strip.width]);
 }
 
 /**
@@ -122,25 +125,25 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
   // Channels first once, so that a batch needs no transposed im2col matrix.
   const xt = b.transpose(b.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]), [1, 0, 2, 3]);
-  const grouped = b.reshape(xt, [group, i, n, xt.shape[2]!, xt.shape[3]!]);
+  const spaced = b.reshape(xt, [c, 1, n, xt.shape[2]!, xt.shape[3]!]);
   const dyt = b.transpose(dy, [1, 0, 2, 3]);
   const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
   let sum: Value | undefined;
   for (let top = 0; top < oh; top += rows) {
     const height = Math.min(rows, oh - top);
-    const columns = columnsOf(b, grouped, [kh, kw], a, { top, height, width });
-    const strip = b.reshape(b.slice(dyt, [2], [top], [top + height]), [group, o / group, n * height * width]);
+    const cells = n * height * width;
+    const columns = columnsOf(b, spaced, [kh, kw], a, { top, height, width });
+    const strip = b.reshape(b.slice(dyt, [2], [top], [top + height]), [o, cells]);
     if (group === 1) {
-      const inputs = [b.reshape(strip, strip.shape.slice(1)), b.reshape(columns, columns.shape.slice(1))];
       const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
-      sum = b.op('Gemm', sum ? [...inputs, sum] : inputs, attributes);
+      sum = b.op('Gemm', sum ? [strip, columns, sum] : [strip, columns], attributes);
     } else {
-      const part = b.op('MatMul', [strip, b.transpose(columns, [0, 2, 1])], {});
+      const byGroup = b.transpose(b.reshape(columns, [group, i * kh * kw, cells]), [0, 2, 1]);
+      const part = b.op('MatMul', [b.reshape(strip, [group, o / group, cells]), byGroup], {});
       sum = sum ? b.add(sum, part) : part;
     }
   }
-  // The columns run over kernel columns, kernel rows, channels; the kernel wants them the other way round.
-  return b.reshape(b.transpose(b.reshape(sum!, [o, kw, kh, i]), [0, 3, 2, 1]), kernel);
+  return b.reshape(sum!, kernel);
 }
 
 const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 2, 3]);

@@ -1,0 +1,35 @@
+/** @file Where onnxruntime-node keeps the shared library of ONNX Runtime that it ships. */
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+const fileNames: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libonnxruntime.so.1',
+  darwin: 'libonnxruntime.1.dylib',
+  win32: 'onnxruntime.dll',
+};
+
+const require = createRequire(import.meta.url);
+
+function resolved(name: string): string | undefined {
+  try {
+    return require.resolve(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The library's path, or undefined where the package ships none for this machine. */
+export function ortLibraryPath(): string | undefined {
+  const entry = resolved('onnxruntime-node');
+  const file = fileNames[process.platform];
+  if (entry === undefined || file === undefined) return undefined;
+  const path = join(dirname(entry), '..', 'bin', 'napi-v6', process.platform, process.arch, file);
+  return existsSync(path) ? path : undefined;
+}
+
+/** Whether the `native` backend's parts are installed: the library, and koffi to call it with. */
+export function nativeInstalled(): boolean {
+  return resolved('koffi') !== undefined && ortLibraryPath() !== undefined;
+}
