@@ -1,7 +1,8 @@
 /** @file Reading and writing whole files: errors that name the file, and no half-written results. */
 
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from './errors.js';
@@ -13,6 +14,7 @@ const reasons: Record<string, string> = {
   ENOENT: 'does not exist. Check the path',
   EISDIR: 'is a folder, not a file. Name a file in it',
   ENOTDIR: 'has a path that leads through a file. Check the path',
+  EEXIST: 'is a file where a folder should be. Choose another place',
   EACCES: 'may not be accessed. Check its permissions',
   EPERM: 'may not be accessed. Check its permissions',
   EROFS: 'lies on a read-only file system. Choose another place',
@@ -58,6 +60,24 @@ export async function readBytes(file: FilePath): Promise<Uint8Array> {
   }
 }
 
+/** Make a folder and those above it; one that is there already is fine. `ERR_FILE` says why not. */
+export async function makeFolder(folder: FilePath): Promise<void> {
+  const path = toPath(folder);
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw fileError('write', path, cause);
+  }
+}
+
+/** Files being written. */
+const unfinished = new Set<string>();
+
+/** A process that is told to end at once still takes its unfinished files with it. */
+function removeUnfinished(): void {
+  for (const part of unfinished) rmSync(part, { force: true });
+}
+
 /**
  * Write a file so that it is either complete or untouched: the bytes go to a file beside it, which is then renamed.
  * The folder must exist. `ERR_FILE` where writing fails; nothing is left behind.
@@ -65,6 +85,8 @@ export async function readBytes(file: FilePath): Promise<Uint8Array> {
 export async function writeFileAtomic(file: FilePath, data: Uint8Array | string): Promise<void> {
   const path = toPath(file);
   const part = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+  if (unfinished.size === 0) process.once('exit', removeUnfinished);
+  unfinished.add(part);
   try {
     const handle = await open(part, 'wx');
     try {
@@ -78,5 +100,8 @@ export async function writeFileAtomic(file: FilePath, data: Uint8Array | string)
   } catch (cause) {
     await rm(part, { force: true }).catch(() => undefined);
     throw fileError('write', path, cause);
+  } finally {
+    unfinished.delete(part);
+    if (unfinished.size === 0) process.off('exit', removeUnfinished);
   }
 }

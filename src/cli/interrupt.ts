@@ -20,3 +20,18 @@ export function untilInterrupted(): { readonly signal: AbortSignal; done(): void
     },
   };
 }
+
+/** A reader of the output that leaves (`| head -1`) stops the work as Ctrl-C does. */
+export function stopWithReader(): void {
+  let gone = false;
+  const leave = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    // Every later write fails too, and a second SIGINT would end the process before its work is saved.
+    if (gone) return;
+    gone = true;
+    if (process.listenerCount('SIGINT') === 0) process.exit(interruptedCode);
+    process.emit('SIGINT');
+  };
+  process.stdout.on('error', leave);
+  process.stderr.on('error', leave);
+}

@@ -35,13 +35,24 @@ export function command<const T extends OptionTable>(spec: CommandSpec<T>): Comm
 
 export const flag = z.boolean().default(false);
 export const text = z.string().optional();
-export const whole = z.coerce.number().int().positive().optional();
+const wholeError = 'Expected a whole number from 1 on.';
+export const whole = z.coerce.number(wholeError).int(wholeError).positive(wholeError).optional();
+/** `320x480`, height first, or one number for both. */
+export const sizeOption = z
+  .string()
+  .regex(/^\d+(x\d+)?$/, 'Expected HEIGHTxWIDTH, such as 320x480.')
+  .transform((given): readonly [number, number] => {
+    const [h = 0, w = h] = given.split('x').map(Number);
+    return [h, w];
+  })
+  .optional();
 
 function parser(schema: z.ZodType, repeated: boolean) {
   return (value: string, previous: unknown): unknown => {
     const next = repeated ? [...((previous as string[] | undefined) ?? []), value] : value;
     const result = schema.safeParse(next);
-    if (!result.success) throw new InvalidArgumentError(result.error.issues.map((i) => i.message).join('; '));
+    if (!result.success)
+      throw new InvalidArgumentError([...new Set(result.error.issues.map((i) => i.message))].join('; '));
     return result.data;
   };
 }
@@ -55,7 +66,8 @@ export function toCommander(spec: CommandSpec, done: (code: number) => void): Co
     const takesValue = /[<[]/.test(flags);
     if (takesValue) option.argParser(parser(schema, repeated === true));
     const fallback = schema.safeParse(undefined);
-    if (fallback.success && fallback.data !== undefined) option.default(fallback.data);
+    if (!fallback.success) option.makeOptionMandatory();
+    else if (fallback.data !== undefined) option.default(fallback.data);
     c.addOption(option);
   }
   c.addHelpText('after', `\nExamples:\n${spec.examples.map((e) => `  $ ${e}`).join('\n')}\n`);

@@ -51,8 +51,12 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** Width of the bar that shows a share of the picture. */
 const barWidth = 24;
 
-const useColor = (): boolean =>
-  !process.env.NO_COLOR && (process.env.FORCE_COLOR ? process.env.FORCE_COLOR !== '0' : process.stdout.isTTY === true);
+/** https://no-color.org, then FORCE_COLOR, then whether a terminal that knows colors watches. */
+function useColor(): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (NO_COLOR) return false;
+  return FORCE_COLOR ? FORCE_COLOR !== '0' : process.stdout.isTTY === true && TERM !== 'dumb';
+}
 
 /** A bar for a share, in the class's color where the terminal shows colors. */
 export function bar(share: number, [r, g, b]: readonly [number, number, number]): string {

@@ -1,14 +1,27 @@
 /** @file The engine's own thread: keeps programs and states, and runs them on a backend one after the other. */
 
 import { internal, PixelwiseError } from '../errors.js';
+import { writeOnnx } from '../graph/onnx/index.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
 import type { BackendName, Place } from './engine.js';
 import type { ProgramSpec, RequestKind, Requests } from './protocol.js';
+import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
 
 interface Program {
   readonly session: Session;
-  readonly spec: Omit<ProgramSpec, 'model' | 'external'>;
+  readonly state: State | undefined;
+  readonly inputs: readonly StateInput[];
+  readonly updates: readonly Update[];
+  /** Outputs sent back. */
+  readonly outputs: readonly string[];
+}
+
+interface State {
+  readonly tensors: NamedTensors;
+  /** What some program's update will bring, held or not yet. */
+  readonly promised: Set<string>;
+  disposed: boolean;
 }
 
 type Handlers = { [K in RequestKind]: (args: Requests[K]['args']) => Promise<Requests[K]['result']> };
@@ -16,11 +29,34 @@ type Handlers = { [K in RequestKind]: (args: Requests[K]['args']) => Promise<Req
 /** Copies, so that what leaves the thread cannot change under training. */
 const copyOf = (t: Tensor): Tensor => ({ ...t, data: t.data.slice() }) as Tensor;
 
+function tensorOf(tensors: NamedTensors, name: string): Tensor {
+  const t = tensors.get(name);
+  if (!t)
+    throw new PixelwiseError('ERR_ENGINE', `The state holds no tensor '${name}'. Write it before the program runs.`);
+  return t;
+}
+
+/** A state tensor, or a stretch of it, in a program's own shape; over the same buffer. */
+function view(tensors: NamedTensors, { tensor, start }: Place, shape: Shape): Tensor {
+  const held = tensorOf(tensors, tensor);
+  const size = sizeOf(shape);
+  if (start === 0 && size === held.data.length) return { ...held, shape };
+  if (start + size <= held.data.length) {
+    return { ...held, shape, data: held.data.subarray(start, start + size) } as Tensor;
+  }
+  throw new PixelwiseError(
+    'ERR_ENGINE',
+    `The state's tensor '${tensor}' is too small. Expected ${size} elements (${formatShape(shape)}) from ${start} on, ` +
+      `received ${held.data.length}. Write a tensor of the program's shape.`,
+    { subject: tensor },
+  );
+}
+
 export class Host {
   readonly #open: (name: BackendName) => Promise<Backend>;
   #backend: Promise<Backend> | undefined;
   readonly #programs = new Map<number, Program>();
-  readonly #states = new Map<number, NamedTensors>();
+  readonly #states = new Map<number, State>();
   #next = 1;
 
   constructor(open: (name: BackendName) => Promise<Backend>) {
@@ -33,30 +69,34 @@ export class Host {
       return (await this.#backend).device;
     },
     createState: async ({ tensors }) => {
-      this.#states.set(this.#next, new Map(tensors));
+      this.#states.set(this.#next, { tensors: new Map(tensors), promised: new Set(), disposed: false });
       return this.#next++;
     },
     readState: async ({ state, names }) => {
-      const tensors = this.#state(state);
-      return (names ?? [...tensors.keys()]).map((n) => [n, copyOf(this.#tensor(tensors, n))] as const);
+      const { tensors } = this.#state(state);
+      return (names ?? [...tensors.keys()]).map((n) => [n, copyOf(tensorOf(tensors, n))] as const);
     },
     writeState: async ({ state, tensors }) => {
-      for (const [name, t] of tensors) this.#state(state).set(name, t);
+      const held = this.#state(state).tensors;
+      for (const [name, t] of tensors) held.set(name, t);
       return null;
     },
     disposeState: async ({ state }) => {
+      const held = this.#states.get(state);
+      held?.tensors.clear();
+      if (held) held.disposed = true;
       this.#states.delete(state);
       return null;
     },
     compile: async ({ spec }) => {
-      const { model, external, ...rest } = spec;
-      const backend = await this.#backend;
-      if (!backend) throw internal('a program came before the backend');
-      const session = await backend.createSession(model, external, spec.session);
-      this.#programs.set(this.#next, { session, spec: rest });
+      this.#programs.set(this.#next, await this.#compile(spec));
       return this.#next++;
     },
-    run: async ({ program, feeds }) => this.#run(program, new Map(feeds)),
+    run: async ({ program, feeds }) => {
+      const found = this.#programs.get(program);
+      if (!found) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
+      return run(found, new Map(feeds));
+    },
     disposeProgram: async ({ program }) => {
       await this.#programs.get(program)?.session.dispose();
       this.#programs.delete(program);
@@ -71,57 +111,64 @@ export class Host {
     },
   };
 
-  #state(id: number): NamedTensors {
+  #state(id: number): State {
     const state = this.#states.get(id);
-    if (!state) throw new PixelwiseError('ERR_CLOSED', 'The training state was disposed. Create a new one.');
+    if (!state) throw closedState();
     return state;
   }
 
-  #tensor(state: NamedTensors, name: string): Tensor {
-    const t = state.get(name);
-    if (!t)
-      throw new PixelwiseError('ERR_ENGINE', `The state holds no tensor '${name}'. Write it before the program runs.`);
-    return t;
+  async #compile(spec: ProgramSpec): Promise<Program> {
+    const { graph } = spec;
+    const weights: NamedTensors = new Map(spec.weights);
+    const state = spec.state === undefined ? undefined : this.#state(spec.state);
+    const inputs = stateInputsOf(graph, (name) => weights.has(name), spec.places ?? {});
+    const missing = inputs
+      .map((i) => i.tensor)
+      .filter((name) => !state?.tensors.has(name) && !state?.promised.has(name));
+    if (missing.length > 0) {
+      throw new PixelwiseError(
+        'ERR_ENGINE',
+        `Graph '${graph.name}' cannot be compiled: neither weights nor state hold ${missing.slice(0, 5).join(', ')}` +
+          `${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}.`,
+      );
+    }
+    const updates = updatesOf(graph, inputs, spec.updates ?? {});
+    const { model, externalData } = writeOnnx(graph, { weights, external: true });
+    const backend = await this.#backend;
+    if (!backend) throw internal('a program came before the backend');
+    const session = await backend.createSession(model, externalData, spec.session);
+    for (const u of updates) state?.promised.add(u.tensor);
+    const kept = new Set(updates.map((u) => u.output));
+    const outputs = graph.outputs.map((o) => o.name).filter((name) => !kept.has(name));
+    return { session, state, inputs, updates, outputs };
   }
+}
 
-  /** A state tensor, or a stretch of it, in a program's own shape; over the same buffer. */
-  #view(state: NamedTensors, { tensor, start }: Place, shape: Shape): Tensor {
-    const held = this.#tensor(state, tensor);
-    const size = sizeOf(shape);
-    if (start === 0 && size === held.data.length) return { ...held, shape };
-    if (start + size <= held.data.length) {
-      return { ...held, shape, data: held.data.subarray(start, start + size) } as Tensor;
-    }
-    throw new PixelwiseError(
-      'ERR_ENGINE',
-      `The state's tensor '${tensor}' is too small. Expected ${size} elements (${formatShape(shape)}) from ${start} on, ` +
-        `received ${held.data.length}. Write a tensor of the program's shape.`,
-      { subject: tensor },
-    );
-  }
+function closedState(): PixelwiseError {
+  return new PixelwiseError('ERR_CLOSED', 'The training state was disposed. Create a new one.');
+}
 
-  async #run(id: number, feeds: Map<string, Tensor>): Promise<Requests['run']['result']> {
-    const program = this.#programs.get(id);
-    if (!program) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
-    const { session, spec } = program;
-    const state = spec.state === undefined ? new Map<string, Tensor>() : this.#state(spec.state);
-    for (const i of spec.stateInputs) feeds.set(i.input, this.#view(state, i, i.shape));
-    const targets = new Map<string, Tensor>();
-    for (const u of spec.updates) {
-      if (!u.inPlace) continue;
-      // The first run makes the buffer that all later ones fill.
-      if (!state.has(u.tensor)) state.set(u.tensor, zeros('float32', u.shape));
-      targets.set(u.output, this.#view(state, u, u.shape));
-    }
-    const results = await session.run(feeds, [...spec.outputs, ...spec.updates.map((u) => u.output)], targets);
-    for (const u of spec.updates) {
-      if (u.inPlace) continue;
-      const fresh = this.#tensor(results, u.output);
-      const old = state.get(u.tensor);
-      if (old && old.data.length > fresh.data.length) {
-        (this.#view(state, u, u.shape).data as Float32Array).set(fresh.data as Float32Array);
-      } else state.set(u.tensor, old ? ({ ...fresh, shape: old.shape } as Tensor) : fresh);
-    }
-    return spec.outputs.map((name) => [name, this.#tensor(results, name)] as const);
+async function run(program: Program, feeds: Map<string, Tensor>): Promise<Requests['run']['result']> {
+  const { session, state, inputs, updates, outputs } = program;
+  if (state?.disposed) throw closedState();
+  const tensors: NamedTensors = state?.tensors ?? new Map();
+  for (const i of inputs) feeds.set(i.input, view(tensors, i, i.shape));
+  const targets = new Map<string, Tensor>();
+  for (const u of updates) {
+    if (!u.inPlace) continue;
+    // The first run makes the buffer that all later ones fill.
+    if (!tensors.has(u.tensor)) tensors.set(u.tensor, zeros('float32', u.shape));
+    targets.set(u.output, view(tensors, u, u.shape));
   }
+  const results = await session.run(feeds, [...outputs, ...updates.map((u) => u.output)], targets);
+  for (const u of updates) if (!u.inPlace) replace(tensors, u, tensorOf(results, u.output));
+  return outputs.map((name) => [name, tensorOf(results, name)] as const);
+}
+
+/** Puts a new tensor in the place of an old one, or its numbers into a stretch of it. */
+function replace(tensors: NamedTensors, place: Place, fresh: Tensor): void {
+  const old = tensors.get(place.tensor);
+  if (old && old.data.length > fresh.data.length) {
+    (view(tensors, place, fresh.shape).data as Float32Array).set(fresh.data as Float32Array);
+  } else tensors.set(place.tensor, old ? ({ ...fresh, shape: old.shape } as Tensor) : fresh);
 }

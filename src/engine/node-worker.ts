@@ -17,9 +17,10 @@ async function answer<K extends RequestKind>(request: Request<K>): Promise<void>
     // Only results of a run or a read belong to the receiver alone; nothing else carries buffers.
     parentPort?.postMessage({ id: request.id, ok: true, result } satisfies Answer, buffersOf(result));
   } catch (error) {
-    const code = error instanceof PixelwiseError ? error.code : 'ERR_ENGINE';
+    const { code, subject } =
+      error instanceof PixelwiseError ? error : { code: 'ERR_ENGINE' as const, subject: undefined };
     const message = error instanceof Error ? error.message : String(error);
-    parentPort?.postMessage({ id: request.id, ok: false, code, message } satisfies Answer);
+    parentPort?.postMessage({ id: request.id, ok: false, code, message, subject } satisfies Answer);
   }
 }
 

@@ -4,22 +4,19 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
-import { writeOnnx } from '../graph/onnx/index.js';
-import { formatShape, type NamedTensors, sameShape, sizeOf, type Tensor } from '../graph/tensor.js';
-import { mayOverwrite } from './alias.js';
+import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
 import type {
   BackendName,
   CompileOptions,
   Engine,
   EngineOptions,
-  Place,
   Program,
   RunOptions,
   State,
   TransferOptions,
 } from './engine.js';
 import { nativeInstalled } from './ort-library.js';
-import type { Answer, ProgramSpec, RequestKind, Requests, StateInput, Update } from './protocol.js';
+import type { Answer, RequestKind, Requests } from './protocol.js';
 import { buffersOf, copyOf } from './transfer.js';
 
 // Node 20 runs no TypeScript: from the sources (tests) the thread's entry is the compiled one.
@@ -48,7 +45,9 @@ class Thread {
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail('ERR_ENGINE', `The engine's thread failed: ${error.message}`));
-    this.#worker.on('exit', () => this.#fail('ERR_CLOSED', closedMessage));
+    this.#worker.on('exit', (code) =>
+      this.#fail('ERR_ENGINE', `The engine's thread ended unexpectedly (exit code ${code}). Create a new engine.`),
+    );
     // A backend that cannot start says so to whoever asks for something.
     this.ask('open', { backend }).then(
       (device) => {
@@ -63,7 +62,10 @@ class Thread {
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0) this.#worker.unref();
     if (answer.ok) waiting?.resolve(answer.result);
-    else waiting?.reject(new PixelwiseError(answer.code, answer.message));
+    else {
+      const { code, message, subject } = answer;
+      waiting?.reject(new PixelwiseError(code, message, subject === undefined ? {} : { subject }));
+    }
   }
 
   #fail(code: ErrorCode, message: string): void {
@@ -104,8 +106,6 @@ class NodeState implements State {
   constructor(
     readonly thread: Thread,
     readonly id: number,
-    /** Names known to be held, to refuse a program early. */
-    readonly names: Set<string>,
   ) {}
 
   async read(names?: readonly string[]): Promise<NamedTensors> {
@@ -113,7 +113,6 @@ class NodeState implements State {
   }
 
   async write(tensors: NamedTensors, options: TransferOptions = {}): Promise<void> {
-    for (const name of tensors.keys()) this.names.add(name);
     const entries = options.transfer ? [...tensors] : await copyOf(tensors);
     await this.thread.ask('writeState', { state: this.id, tensors: entries }, buffersOf(entries));
   }
@@ -179,47 +178,6 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
-function inputsFromState(
-  graph: Graph,
-  weights: NamedTensors,
-  places: Readonly<Record<string, Place>>,
-): readonly StateInput[] {
-  return graph.parameters
-    .map((p) => p.value)
-    .filter((v) => !weights.has(v.name))
-    .map(({ name, shape }) => ({ ...(places[name] ?? { tensor: name, start: 0 }), input: name, shape }));
-}
-
-/** Whether two stretches of the state share an element. */
-function overlap(a: Place, aSize: number, b: Place, bSize: number): boolean {
-  return a.tensor === b.tensor && a.start < b.start + bSize && b.start < a.start + aSize;
-}
-
-function updatesOf(
-  graph: Graph,
-  inputs: readonly StateInput[],
-  updates: NonNullable<CompileOptions['updates']>,
-): readonly Update[] {
-  const byTensor = new Map<string, StateInput[]>();
-  for (const i of inputs) byTensor.set(i.tensor, [...(byTensor.get(i.tensor) ?? []), i]);
-  const values = new Map(graph.outputs.map((o) => [o.name, o.value]));
-  return Object.entries(updates).map(([output, target]) => {
-    const place = typeof target === 'string' ? { tensor: target, start: 0 } : target;
-    const value = values.get(output);
-    if (!value) {
-      throw new PixelwiseError(
-        'ERR_ENGINE',
-        `Graph '${graph.name}' has no output '${output}' to update '${place.tensor}' with.`,
-      );
-    }
-    const size = sizeOf(value.shape);
-    const inPlace = (byTensor.get(place.tensor) ?? [])
-      .filter((i) => overlap(i, sizeOf(i.shape), place, size))
-      .every((i) => i.start === place.start && mayOverwrite(graph, i.input, output));
-    return { ...place, output, shape: value.shape, inPlace };
-  });
-}
-
 class NodeEngine implements Engine {
   readonly threads: number;
   readonly #spin: boolean;
@@ -238,37 +196,15 @@ class NodeEngine implements Engine {
   async createState(tensors: NamedTensors, options: TransferOptions = {}): Promise<State> {
     const entries = options.transfer ? [...tensors] : await copyOf(tensors);
     const id = await this.#thread.ask('createState', { tensors: entries }, buffersOf(entries));
-    return new NodeState(this.#thread, id, new Set(tensors.keys()));
+    return new NodeState(this.#thread, id);
   }
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
-    const { state } = options;
-    const held = state as NodeState | undefined;
-    const weights = options.transferWeights
-      ? (options.weights ?? new Map())
-      : new Map(await copyOf(options.weights ?? new Map()));
-    const { model, externalData } = writeOnnx(graph, { weights, external: true });
-    const stateInputs = inputsFromState(graph, weights, options.places ?? {});
-    const missing = stateInputs.filter((i) => !held?.names.has(i.tensor)).map((i) => i.tensor);
-    if (missing.length > 0) {
-      throw new PixelwiseError(
-        'ERR_ENGINE',
-        `Graph '${graph.name}' cannot be compiled: neither weights nor state hold ${missing.slice(0, 5).join(', ')}` +
-          `${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}.`,
-      );
-    }
-    const updates = updatesOf(graph, stateInputs, options.updates ?? {});
-    for (const u of updates) held?.names.add(u.tensor);
-    const spec: ProgramSpec = {
-      model,
-      external: externalData,
-      session: { threads: this.threads, spin: this.#spin },
-      state: held?.id,
-      stateInputs,
-      updates,
-      outputs: graph.outputs.map((o) => o.name).filter((n) => !updates.some((u) => u.output === n)),
-    };
-    const id = await this.#thread.ask('compile', { spec }, buffersOf([...weights]));
+    const { weights = new Map(), transferWeights, state, places = {}, updates = {} } = options;
+    const entries = transferWeights ? [...weights] : await copyOf(weights);
+    const session = { threads: this.threads, spin: this.#spin };
+    const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
+    const id = await this.#thread.ask('compile', { spec }, buffersOf(entries));
     return new NodeProgram(this.#thread, id, graph);
   }
 

@@ -1,36 +1,20 @@
 /** @file What the main thread and the engine's thread say to each other. Every request has one answer with its id. */
 
 import type { ErrorCode } from '../errors.js';
-import type { Shape, Tensor } from '../graph/tensor.js';
-import type { ExternalData, SessionOptions } from './backend.js';
-import type { BackendName, Place } from './engine.js';
-
-/** An input taken from the state at every run, in the shape that the program wants. */
-export interface StateInput extends Place {
-  readonly input: string;
-  readonly shape: Shape;
-}
-
-/** An output that the state keeps. */
-export interface Update extends Place {
-  readonly output: string;
-  readonly shape: Shape;
-  /** The state's buffer may be written while the program runs (see alias.ts). */
-  readonly inPlace: boolean;
-}
-
-export interface ProgramSpec {
-  readonly model: Uint8Array;
-  readonly external: readonly ExternalData[];
-  readonly session: SessionOptions;
-  readonly state: number | undefined;
-  readonly stateInputs: readonly StateInput[];
-  readonly updates: readonly Update[];
-  /** Outputs sent back. */
-  readonly outputs: readonly string[];
-}
+import type { Graph } from '../graph/ir.js';
+import type { Tensor } from '../graph/tensor.js';
+import type { SessionOptions } from './backend.js';
+import type { BackendName, CompileOptions } from './engine.js';
 
 type Entries = readonly (readonly [string, Tensor])[];
+
+/** A graph to compile: the engine's thread writes it as ONNX, which takes too long for the caller's. */
+export interface ProgramSpec extends Pick<CompileOptions, 'places' | 'updates'> {
+  readonly graph: Graph;
+  readonly weights: Entries;
+  readonly session: SessionOptions;
+  readonly state: number | undefined;
+}
 
 export interface Requests {
   /** Starts the backend; answers with its device. Comes first. */
@@ -56,4 +40,10 @@ export interface Request<K extends RequestKind = RequestKind> {
 
 export type Answer =
   | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | { readonly id: number; readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly id: number;
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly subject: string | undefined;
+    };

@@ -48,6 +48,13 @@ function ceilPads(n: number, k: number, s: number, p: number): [number, number] 
   return [p, Math.max(0, (out - 1) * s + k - n - p)];
 }
 
+/** Equal for equal small tensors, undefined for large ones. Minus zero is not zero. */
+function contentKey({ dtype, shape, data }: Tensor): string | undefined {
+  if (data.length > 64) return undefined;
+  const numbers = Array.from(data as ArrayLike<number | bigint>, (v) => (Object.is(v, -0) ? '-0' : v));
+  return `${dtype}:${shape.join(',')}:${numbers.join(',')}`;
+}
+
 export class GraphBuilder {
   readonly #name: string;
   readonly #inputs: Value[] = [];
@@ -68,7 +75,7 @@ export class GraphBuilder {
   #adopt(base: Graph): void {
     for (const v of base.inputs) this.#inputs.push(this.#claim(v));
     for (const p of base.parameters) this.#parameters.set(this.#claim(p.value).name, p);
-    for (const c of base.constants) this.#constants.push({ ...c, value: this.#claim(c.value) });
+    for (const c of base.constants) this.#keep({ ...c, value: this.#claim(c.value) });
     for (const n of base.nodes) this.#append(n);
     this.#outputs.push(...base.outputs);
   }
@@ -128,13 +135,18 @@ export class GraphBuilder {
 
   /** A constant tensor; small equal constants are kept once. */
   constant(t: Tensor, name = 'constant'): Value {
-    const key = t.data.length <= 64 ? `${t.dtype}:${t.shape.join(',')}:${t.data.join(',')}` : undefined;
+    const key = contentKey(t);
     const known = key === undefined ? undefined : this.#constantByContent.get(key);
     if (known) return known;
     const value = this.#claim({ name: this.#freshName(name), dtype: t.dtype, shape: t.shape });
-    this.#constants.push({ value, tensor: t });
-    if (key !== undefined) this.#constantByContent.set(key, value);
+    this.#keep({ value, tensor: t });
     return value;
+  }
+
+  #keep(constant: Constant): void {
+    this.#constants.push(constant);
+    const key = contentKey(constant.tensor);
+    if (key !== undefined && !this.#constantByContent.has(key)) this.#constantByContent.set(key, constant.value);
   }
 
   /** A float32 scalar. */

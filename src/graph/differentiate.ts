@@ -4,8 +4,8 @@ import { PixelwiseError } from '../errors.js';
 import type { GraphBuilder } from './builder.js';
 import type { GradientRule } from './gradients/rule.js';
 import { gradientRules } from './gradients/table.js';
-import type { NodeOf, OpType, Value } from './ir.js';
-import { floats, sizeOf } from './tensor.js';
+import type { Node, NodeOf, OpType, Value } from './ir.js';
+import { floats, formatShape, sameShape, sizeOf } from './tensor.js';
 
 /** Values that depend on any of `sources`. */
 function dependents(b: GraphBuilder, sources: readonly Value[]): Set<Value> {
@@ -14,6 +14,33 @@ function dependents(b: GraphBuilder, sources: readonly Value[]): Set<Value> {
     if (node.inputs.some((v) => v && found.has(v))) for (const v of node.outputs) found.add(v);
   }
   return found;
+}
+
+/** `what`: for which of the node's values there is no gradient; for all by default. */
+function noGradient(node: Node, what = ''): PixelwiseError {
+  return new PixelwiseError(
+    'ERR_GRAPH',
+    `Operator ${node.op} ('${node.name}') has no gradient${what}, but a trained parameter lies behind it. ` +
+      'Freeze what lies behind it, or build the network from operators with a gradient.',
+    { subject: node.name },
+  );
+}
+
+/** The start of the walk: what was given, or 1. */
+function seedOf(b: GraphBuilder, loss: Value, seed: Value | undefined): Value {
+  if (seed && !sameShape(seed.shape, loss.shape)) {
+    throw new PixelwiseError(
+      'ERR_GRAPH',
+      `Expected a seed gradient of ${formatShape(loss.shape)} for '${loss.name}', received ${formatShape(seed.shape)}.`,
+    );
+  }
+  if (!seed && sizeOf(loss.shape) !== 1) {
+    throw new PixelwiseError(
+      'ERR_GRAPH',
+      `'${loss.name}' has ${sizeOf(loss.shape)} elements. Differentiate a scalar, or give a seed gradient.`,
+    );
+  }
+  return seed ?? b.constant(floats(loss.shape, [1]));
 }
 
 /**
@@ -30,33 +57,24 @@ export function differentiate(
   sources: readonly Value[],
   seed?: Value,
 ): (Value | undefined)[] {
-  if (!seed && sizeOf(loss.shape) !== 1) {
-    throw new PixelwiseError(
-      'ERR_GRAPH',
-      `'${loss.name}' has ${sizeOf(loss.shape)} elements. Differentiate a scalar, or give a seed gradient.`,
-    );
-  }
   const active = dependents(b, sources);
-  const gradients = new Map<Value, Value>([[loss, seed ?? b.constant(floats(loss.shape, [1]))]]);
+  const gradients = new Map<Value, Value>([[loss, seedOf(b, loss, seed)]]);
   // The rules append nodes of their own: walk over those that were there before.
   for (const node of [...b.nodes].reverse()) {
     const outputGradients = node.outputs.map((v) => gradients.get(v));
     if (!outputGradients.some(Boolean) || !node.inputs.some((v) => v && active.has(v))) continue;
     const wants = (i: number) => node.inputs[i] !== undefined && active.has(node.inputs[i]);
     const rule = gradientRules[node.op] as GradientRule<OpType> | null;
-    if (!rule) {
-      throw new PixelwiseError(
-        'ERR_GRAPH',
-        `Operator ${node.op} ('${node.name}') has no gradient, but a trained parameter lies behind it.`,
-        {
-          subject: node.name,
-        },
-      );
-    }
+    if (!rule) throw noGradient(node);
+    const further = node.outputs.find((_, i) => i > 0 && outputGradients[i]);
+    if (further) throw noGradient(node, ` for its output '${further.name}'`);
     const results = rule({ b, node: node as NodeOf<OpType>, outputGradients, wants });
     node.inputs.forEach((input, i) => {
       const g = results[i];
-      if (!input || !g || !wants(i)) return;
+      if (!input || !wants(i)) return;
+      // Indices, labels and conditions have none; numbers without one must not pass for constants.
+      if (!g && input.dtype === 'float32') throw noGradient(node, ` for its input '${input.name}'`);
+      if (!g) return;
       const earlier = gradients.get(input);
       gradients.set(input, earlier ? b.add(earlier, g) : g);
     });

@@ -1,8 +1,10 @@
 /** @file What comes out of every operator: element types and shapes, checked when the graph is built. */
 
-import { PixelwiseError } from '../errors.js';
+import { broadcastShapes, broadcastsTo, normalizeAxis, refuse, sliceRange, windowCount } from './counting.js';
 import type { NodeOf, OpAttributes, OpType, Pads, Pair, Value } from './ir.js';
 import { type DType, formatShape, type Shape, sizeOf } from './tensor.js';
+
+export { broadcastShapes, normalizeAxis, sliceRange, windowCount } from './counting.js';
 
 export interface ValueType {
   readonly dtype: DType;
@@ -11,10 +13,6 @@ export interface ValueType {
 
 /** A rule sees the input types (undefined for an optional input left out) and the attributes. */
 type ShapeRule<O extends OpType> = (inputs: readonly (Value | undefined)[], attributes: OpAttributes[O]) => ValueType[];
-
-export function refuse(op: string, message: string): never {
-  throw new PixelwiseError('ERR_SHAPE', `${op}: ${message}`);
-}
 
 /** The input at `index`, which this operator cannot do without. */
 export function required(op: OpType, inputs: readonly (Value | undefined)[], index: number): Value {
@@ -26,11 +24,6 @@ function imageShape(op: OpType, x: Value): [number, number, number, number] {
     refuse(op, `expected an input [N, C, H, W], received ${formatShape(x.shape)} for '${x.name}'.`);
   }
   return x.shape as unknown as [number, number, number, number];
-}
-
-/** Cells that a window of `k` (with dilation `d`) gives when it steps by `s` over `n` cells padded by `begin` and `end`. */
-export function windowCount(n: number, k: number, s: number, d: number, begin: number, end: number): number {
-  return Math.floor((n + begin + end - (d * (k - 1) + 1)) / s) + 1;
 }
 
 function windowed(op: OpType, x: Value, kernel: Pair, strides: Pair, dilations: Pair, pads: Pads): [number, number] {
@@ -79,23 +72,6 @@ function checkBias(op: OpType, bias: Value | undefined, channels: number): void 
   }
 }
 
-/** NumPy's broadcasting of two shapes. */
-export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const p = a[i - rank + a.length] ?? 1;
-    const q = b[i - rank + b.length] ?? 1;
-    if (p !== q && p !== 1 && q !== 1) {
-      refuse(op, `${formatShape(a)} and ${formatShape(b)} do not broadcast: axis ${i} has ${p} and ${q} cells.`);
-    }
-    return p === 1 ? q : p;
-  });
-}
-
-/** Whether a shape broadcasts to `target` without changing it. */
-const broadcastsTo = (shape: Shape, target: Shape): boolean =>
-  shape.length <= target.length && shape.every((d, i) => d === 1 || d === target[i - shape.length + target.length]);
-
 function broadcasting(op: OpType, dtype?: DType): ShapeRule<OpType> {
   return (inputs) => {
     const a = required(op, inputs, 0);
@@ -106,14 +82,6 @@ function broadcasting(op: OpType, dtype?: DType): ShapeRule<OpType> {
   };
 }
 
-/** Negative axes count from the end. */
-export function normalizeAxis(op: string, axis: number, rank: number): number {
-  const a = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(a) || a < 0 || a >= rank)
-    refuse(op, `axis ${axis} is not among the ${rank} axes of the input.`);
-  return a;
-}
-
 function reduced(op: OpType): ShapeRule<'ReduceSum' | 'ReduceMean' | 'ReduceMax'> {
   return (inputs, { axes, keepdims }) => {
     const x = required(op, inputs, 0);
@@ -121,14 +89,6 @@ function reduced(op: OpType): ShapeRule<'ReduceSum' | 'ReduceMean' | 'ReduceMax'
     const shape = x.shape.flatMap((d, i) => (gone.has(i) ? (keepdims ? [1] : []) : [d]));
     return [{ dtype: x.dtype, shape }];
   };
-}
-
-/** First index, end index and count of a slice along an axis of `n` cells, with ONNX's clamping. */
-export function sliceRange(n: number, start: number, end: number, step: number): { start: number; count: number } {
-  const clamp = (v: number, low: number, high: number) => Math.min(Math.max(v < 0 ? v + n : v, low), high);
-  const from = step > 0 ? clamp(start, 0, n) : clamp(start, 0, n - 1);
-  const to = step > 0 ? clamp(end, 0, n) : Math.min(Math.max(end < -n ? -1 : end < 0 ? end + n : end, -1), n - 1);
-  return { start: from, count: Math.max(0, Math.ceil((to - from) / step)) };
 }
 
 export const shapeRules: { [O in OpType]: ShapeRule<O> } = {

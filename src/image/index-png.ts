@@ -64,7 +64,8 @@ export function encodeLabelMap(map: LabelMap, palette: Palette): Uint8Array {
   if (data.length !== width * height || palette.length === 0 || palette.length > 256) {
     throw internal(`label map ${width} x ${height} with ${data.length} labels and ${palette.length} colours`);
   }
-  const highest = data.reduce((a, b) => Math.max(a, b), 0);
+  let highest = 0;
+  for (let i = 0; i < data.length; i++) highest = Math.max(highest, data[i] as number);
   if (highest >= palette.length) {
     throw new PixelwiseError(
       'ERR_MASK',

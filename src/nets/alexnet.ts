@@ -5,7 +5,7 @@
 
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/ir.js';
-import { convRelu, dropout, type LayerOptions, linear, score } from './layers.js';
+import { caffeMultipliers, convRelu, dropout, type LayerOptions, linear, score } from './layers.js';
 import type { Classifier, Network } from './network.js';
 import { caffeBgr } from './preprocessing.js';
 import { deconvolveTo } from './upsample.js';
@@ -36,7 +36,7 @@ export const alexnet: Classifier = {
   preprocessing: caffeBgr,
   inputSize: [227, 227],
   build(b, image, { classes = 1000 } = {}) {
-    const o: LayerOptions = { bias: { rate: 2, decay: 0 } };
+    const o = caffeMultipliers;
     const fc6 = b.relu(linear(b, trunk(b, image, 0, o), 'fc6', 4096, o));
     const fc7 = b.relu(linear(b, dropout(b, fc6, 0.5, 'drop6'), 'fc7', 4096, o));
     return linear(b, dropout(b, fc7, 0.5, 'drop7'), 'fc8', classes, o);

@@ -27,7 +27,7 @@ export function fcnResnet({ depth, dilate = [false, true, true] }: FcnResnet): N
   return {
     name: `fcn-resnet${depth}`,
     title: `FCN, ResNet-${depth}, stride ${stride}`,
-    source: `torchvision fcn_resnet${depth}`,
+    source: `torchvision models/segmentation/fcn.py on ResNet-${depth}`,
     classes: 21,
     preprocessing: imagenetRgb,
     stride,

@@ -29,7 +29,7 @@ const conventions = {
     deconvolutionPad: () => 0,
     meet: (b, upscored, skip) => [upscored, b.crop(skip, upscored, `${skip.name}c`)],
   },
-  /** All offsets are 0; where ceil rounding made the enlarged map too large, it is cut to the skip (SPEC 1.1). */
+  /** All offsets are 0; where ceil rounding made the enlarged map too large, it is cut to the skip. */
   clean: {
     inputPad: 1,
     fc6Pad: 3,

@@ -75,7 +75,7 @@ export const googlenet: Classifier = {
   },
 };
 
-/** The final average pool is dropped. Kernel and crop of the deconvolution are derived, not published (SPEC 1.4). */
+/** The final average pool is dropped. Kernel and crop of the deconvolution are derived from the grid, not published. */
 export const fcnGooglenet: Network = {
   name: 'fcn-googlenet',
   title: 'FCN-GoogLeNet, stride 32',

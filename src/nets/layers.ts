@@ -87,8 +87,8 @@ export function dropout(b: GraphBuilder, x: Value, ratio: number, name: string):
 }
 
 /**
- * The 1x1 scoring layer. Zero first weights, as in the Berkeley networks, whose prototxts give no filler: random ones
- * give "neither faster convergence nor better performance" (Long et al. 2015, section 4.2).
+ * The 1x1 scoring layer. Its weights begin at zero, Caffe's default, on which the Berkeley prototxts rely: random ones
+ * neither converge faster nor end better (Long et al. 2015, section 4.2).
  */
 export function score(
   b: GraphBuilder,
@@ -104,7 +104,7 @@ export function score(
  * Batch normalisation with PyTorch's names. PyTorch's momentum 0.1 is the share that is taken in, ONNX's the share that is
  * kept. Running statistics are not learned, but loaded and stored.
  */
-export function batchNorm(b: GraphBuilder, x: Value, name: string, epsilon = 1e-5): Value {
+export function batchNorm(b: GraphBuilder, x: Value, name: string): Value {
   const vector = (kind: string, value: number, trainable = true) =>
     b.parameter(`${name}.${kind}`, [x.shape[1]!], { init: { kind: 'constant', value }, trainable });
   const inputs = [
@@ -114,5 +114,5 @@ export function batchNorm(b: GraphBuilder, x: Value, name: string, epsilon = 1e-
     vector('running_mean', 0, false),
     vector('running_var', 1, false),
   ];
-  return b.op('BatchNormalization', inputs, { epsilon, momentum: 0.9, training_mode: 0 }, name);
+  return b.op('BatchNormalization', inputs, { epsilon: 1e-5, momentum: 0.9, training_mode: 0 }, name);
 }

@@ -1,16 +1,22 @@
-/** @file Finds a model: one that ships with the package by its name, or a file. */
+/** @file Finds a model: one that ships with the package, one that was pulled, or a file. */
 
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheFolder, findCached } from '../catalogue/cache.js';
+import { convert } from '../catalogue/convert.js';
+import { labelSets } from '../catalogue/label-sets.js';
 import { PixelwiseError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { nearest } from '../nearest.js';
 import { findNetwork } from '../nets/catalogue.js';
 import { type Network, networkGraph } from '../nets/network.js';
+import { findPublished, type PublishedWeights, published } from '../nets/published.js';
+import { readWeights } from '../weights/index.js';
 import { matchWeights } from '../weights/load.js';
 import { type ModelDescription, readModel } from '../weights/model.js';
+import { isSafetensors } from '../weights/safetensors.js';
 
 /** The model that is used when none is named. */
 export const defaultModel = 'voc-fcn-squeezenet';
@@ -24,16 +30,21 @@ export async function shippedModels(): Promise<string[]> {
   return files.filter((f) => f.endsWith(extension)).map((f) => basename(f, extension));
 }
 
-async function fileOf(model: string | URL): Promise<string> {
+/** A shipped model's file, or the file that a path names. Undefined: a name, but of no shipped model. */
+async function fileOf(model: string | URL): Promise<string | undefined> {
   if (model instanceof URL) return fileURLToPath(model);
   // Anything that looks like a path is one.
   if (/[\\/.]/.test(model)) return model;
+  return (await shippedModels()).includes(model) ? fileURLToPath(new URL(`${model}${extension}`, folder)) : undefined;
+}
+
+async function unknownModel(model: string): Promise<PixelwiseError> {
   const shipped = await shippedModels();
-  if (shipped.includes(model)) return fileURLToPath(new URL(`${model}${extension}`, folder));
-  const guess = nearest(model, shipped);
-  throw new PixelwiseError(
+  const pullable = published.filter((p) => p.kind === 'network').map((p) => p.name);
+  const guess = nearest(model, [...shipped, ...pullable]);
+  return new PixelwiseError(
     'ERR_MODEL',
-    `There is no model '${model}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected ${shipped.join(', ')} or the path of a model file.`,
+    `There is no model '${model}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected ${shipped.join(', ')}, the path of a model file, or one to pull: ${pullable.join(', ')}.`,
     { subject: model },
   );
 }
@@ -55,18 +66,63 @@ export function fitModel(file: string, description: ModelDescription, tensors: N
     auxiliary: false,
   });
   const expected = parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
-  // A checkpoint carries its optimiser's state along, under names with a slash that no parameter has.
-  const weights = new Map([...tensors].filter(([name]) => !name.includes('/')));
+  // A checkpoint carries its optimiser's state along, under the parameters' names behind a slash.
+  const wanted = new Set(expected.map((e) => e.name));
+  const weights = new Map([...tensors].filter(([name]) => wanted.has(name) || !name.includes('/')));
   return { file, description, network, tensors: matchWeights(expected, weights, { source: file }).tensors };
 }
 
+/** Published weights from the cache, made a model as they are read: nothing is stored twice. */
+async function loadPulled(entry: PublishedWeights): Promise<LoadedModel> {
+  if (entry.kind === 'classifier') {
+    throw new PixelwiseError(
+      'ERR_MODEL',
+      `'${entry.name}' says what is in a picture, not where: a network is trained from it (pixelwise train --init). To label pictures, name a model.`,
+      { subject: entry.name },
+    );
+  }
+  const cached = await findCached(entry.name);
+  if (!cached) {
+    throw new PixelwiseError(
+      'ERR_MODEL',
+      `The model '${entry.name}' is known, but not in ${cacheFolder()}. Pull it first: pixelwise models pull ${entry.name}`,
+      { subject: entry.name },
+    );
+  }
+  const classes = entry.labels === undefined ? undefined : labelSets[entry.labels];
+  const { description, tensors } = convert(await readBytes(cached.path), `${entry.name} (${cached.path})`, {
+    network: entry.network,
+    ...(classes && { classes }),
+    ...(entry.longSide !== undefined && { longSide: entry.longSide }),
+    origin: { published: entry.name, source: entry.source, licence: entry.licence, sha256: cached.sha256 },
+  });
+  return fitModel(cached.path, description, tensors);
+}
+
+/** What a file is that is no model file: weights in another format, or no weights at all. */
+function noModel(file: string, bytes: Uint8Array): PixelwiseError {
+  const { format } = readWeights(bytes, file);
+  return new PixelwiseError(
+    'ERR_FORMAT',
+    `'${file}' holds weights in the format ${format}, which does not say for which network and classes. Make a model file of it: pixelwise models convert ${file}`,
+    { subject: file },
+  );
+}
+
 /**
- * Loads a shipped model by name, or a model file or checkpoint by path.
+ * Loads a shipped or pulled model by name, or a model file or checkpoint by path.
  *
- * @throws ERR_MODEL for an unknown name, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS
+ * @throws ERR_MODEL for an unknown name or one not pulled yet, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS
  */
 export async function loadModel(model: string | URL = defaultModel): Promise<LoadedModel> {
   const file = await fileOf(model);
-  const { model: description, tensors } = readModel(await readBytes(file), file);
+  if (file === undefined) {
+    const entry = findPublished(String(model));
+    if (!entry) throw await unknownModel(String(model));
+    return loadPulled(entry);
+  }
+  const bytes = await readBytes(file);
+  if (!isSafetensors(bytes)) throw noModel(file, bytes);
+  const { model: description, tensors } = readModel(bytes, file);
   return fitModel(file, description, tensors);
 }

@@ -1,5 +1,6 @@
 /** @file Runs one network at any size: programs are compiled once per size and the last few are kept. */
 
+import { setImmediate } from 'node:timers/promises';
 import type { Engine, Program } from '../engine/engine.js';
 import { internal } from '../errors.js';
 import type { Pair } from '../graph/ir.js';
@@ -10,13 +11,19 @@ import { labelTail } from '../surgery/label-tail.js';
 /** Programs kept; each holds its own copy of the weights and its maps. */
 const kept = 6;
 
+interface Entry {
+  readonly program: Promise<Program>;
+  /** Calls that wait for it or run it: until they end it may not be disposed of. */
+  users: number;
+}
+
 export class Predictor {
   readonly #engine: Engine;
   readonly #network: Network;
   readonly #classes: number;
   readonly #tensors: NamedTensors;
   /** By size, the one used longest ago first. */
-  readonly #programs = new Map<string, Promise<Program>>();
+  readonly #entries = new Map<string, Entry>();
 
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors) {
     this.#engine = engine;
@@ -26,47 +33,55 @@ export class Predictor {
   }
 
   /**
-   * The most probable class of every pixel, row by row.
+   * The most probable class of every pixel, row by row. Calls may overlap.
    *
    * @param image float32 [1, 3, h, w], preprocessed
    * @param size height and width of the result
    */
   async labels(image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<Uint8Array> {
-    const program = await this.#program([image.shape[2]!, image.shape[3]!], size);
-    const { labels } = await program.run({ image }, { transferFeeds: true, ...(signal && { signal }) });
-    if (!(labels?.data instanceof Uint8Array)) throw internal('a label program put out no labels');
-    return labels.data;
-  }
-
-  #program(input: Pair, size: Pair): Promise<Program> {
-    const key = [...input, ...size].join('x');
-    const known = this.#programs.get(key);
-    this.#programs.delete(key);
-    const program = known ?? this.#compile(input, size);
-    this.#programs.set(key, program);
-    if (!known) {
-      // A size that the network refuses must not stay.
-      program.catch(() => this.#programs.delete(key));
+    const key = [...image.shape, ...size].join('x');
+    const entry = this.#entries.get(key) ?? {
+      program: this.#compile([image.shape[2]!, image.shape[3]!], size),
+      users: 0,
+    };
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    entry.users++;
+    try {
+      const program = await entry.program.catch((error: unknown) => {
+        // A size that the network refuses must not stay.
+        if (this.#entries.get(key) === entry) this.#entries.delete(key);
+        throw error;
+      });
+      const { labels } = await program.run({ image }, { transferFeeds: true, ...(signal && { signal }) });
+      if (!(labels?.data instanceof Uint8Array)) throw internal('a label program put out no labels');
+      return labels.data;
+    } finally {
+      entry.users--;
       this.#evict();
     }
-    return program;
   }
 
   async #compile(input: Pair, size: Pair): Promise<Program> {
     const graph = networkGraph(this.#network, { classes: this.#classes, size: input, auxiliary: false });
-    return this.#engine.compile(labelTail(graph, size), { weights: this.#tensors });
+    const labeled = labelTail(graph, size);
+    // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
+    await setImmediate();
+    return this.#engine.compile(labeled, { weights: this.#tensors });
   }
 
   #evict(): void {
-    const [oldest] = this.#programs;
-    if (this.#programs.size <= kept || !oldest) return;
-    this.#programs.delete(oldest[0]);
-    oldest[1].then((p) => p.dispose()).catch(() => undefined);
+    for (const [key, { program, users }] of this.#entries) {
+      if (this.#entries.size <= kept) return;
+      if (users > 0) continue;
+      this.#entries.delete(key);
+      program.then((p) => p.dispose()).catch(() => undefined);
+    }
   }
 
   async dispose(): Promise<void> {
-    const programs = await Promise.allSettled(this.#programs.values());
-    this.#programs.clear();
+    const programs = await Promise.allSettled([...this.#entries.values()].map((e) => e.program));
+    this.#entries.clear();
     for (const p of programs) if (p.status === 'fulfilled') await p.value.dispose();
   }
 }

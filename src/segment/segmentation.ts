@@ -31,7 +31,8 @@ export class Segmentation {
     this.#picture = picture;
     this.#model = model;
     const counts = new Float64Array(256);
-    for (const label of labels) counts[label] = counts[label]! + 1;
+    // Not for...of: over 100 megapixels the iterator takes two seconds longer.
+    for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
     this.classes = model.classes
       .map((name, id) => ({
         id,

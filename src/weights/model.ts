@@ -85,7 +85,7 @@ export function readModel(bytes: Uint8Array, file: string): { model: ModelDescri
   if (!model) {
     throw new PixelwiseError(
       'ERR_FORMAT',
-      `'${file}' holds weights, but does not say for which network and classes. Expected a model file as 'pixelwise train' writes it.`,
+      `'${file}' holds weights, but does not say for which network and classes. Expected a model file as 'pixelwise train' writes it; 'pixelwise models convert' makes one of weights.`,
       { subject: file },
     );
   }

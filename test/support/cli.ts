@@ -1,7 +1,8 @@
 /** @file Runs the compiled command line as its users do: a process of its own, with pipes instead of a terminal. */
 
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,9 +88,9 @@ export function jsonLines<T>(text: string): T[] {
 /** The lines that say something. */
 export const linesOf = (text: string): string[] => text.split('\n').filter(Boolean);
 
-/** A folder that is gone after the tests of the file. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'pixelwise-e2e-'));
+/** A folder that is gone after the tests of the file; call outside of tests and hooks. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pixelwise-e2e-'));
   afterAll(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

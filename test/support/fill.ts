@@ -1,7 +1,7 @@
 /** @file The reference's rules for weights and pictures that any language repeats (parity/MANIFEST.json). */
 
 import { readFileSync } from 'node:fs';
-import { type NamedTensors, sizeOf, type Tensor } from '../../src/graph/tensor.js';
+import { sizeOf, type Tensor } from '../../src/graph/tensor.js';
 
 function hash(i: number, t: number): number {
   let x = (Math.imul(i, 2654435761) + Math.imul(t, 40503) + 12345) >>> 0;
@@ -18,6 +18,11 @@ export function fill(shape: readonly number[], t: number, amp: number, base = 0)
   const data = new Float32Array(sizeOf(shape));
   for (let i = 0; i < data.length; i++) data[i] = base + (hash(i, t) / 2147483648 - 1) * amp;
   return { dtype: 'float32', shape, data };
+}
+
+/** Integers from 0 to `n` - 1. */
+export function fillInts(shape: readonly number[], t: number, n: number): Int32Array {
+  return Int32Array.from({ length: sizeOf(shape) }, (_, i) => hash(i, t) % n);
 }
 
 /** A picture of 8 x 8 blocks with noise, [1, C, H, W]. */
@@ -47,6 +52,3 @@ export interface FillList {
 }
 
 export const readFillList = (path: string): FillList => JSON.parse(readFileSync(path, 'utf8')) as FillList;
-
-export const fillWeights = (list: FillList): NamedTensors =>
-  new Map(list.tensors.map(({ name, shape, t, amp, base }) => [name, fill(shape, t, amp, base)]));

@@ -26,6 +26,8 @@ describe('the crop offsets of the Berkeley networks', () => {
     ['fcn16s-vgg16', [5, 27]],
     ['fcn8s-vgg16', [5, 9, 31]],
     ['fcn8s-atonce-vgg16', [5, 9, 31]],
+    ['siftflow-fcn8s', [5, 9, 31, 5, 9, 31]],
+    ['fcn-alexnet', [18]],
   ])('%s: %j at every size', (name, offsets) => {
     const expected = offsets.map((o) => [o, o]);
     fc.assert(

@@ -1,14 +1,16 @@
 /** @file One suite over every network of the catalogue, and the numbers of parameters that the papers' sources give. */
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Graph } from '../../src/graph/ir.js';
+import type { Graph, Pair } from '../../src/graph/ir.js';
 import { formatShape } from '../../src/graph/tensor.js';
 import { classifiers, findClassifier, findNetwork, networks } from '../../src/nets/catalogue.js';
 import { countMacs, countParameters, learnable } from '../../src/nets/count.js';
-import { classifierGraph, inputChannels, type Network, networkGraph } from '../../src/nets/network.js';
+import { classifierGraph, inputChannels, legalSide, type Network, networkGraph } from '../../src/nets/network.js';
+import type { Upsampling } from '../../src/nets/upsample.js';
 import { parameterLists, references } from '../support/nets.js';
 
-/** Odd, tiny, flat and even sizes, moved to the nearest that the network allows. */
+/** Odd, small, flat and even sizes. */
 const sizes = [
   [64, 96],
   [67, 93],
@@ -17,14 +19,8 @@ const sizes = [
   [224, 224],
 ] as const;
 
-const legal = (network: Network, size: readonly [number, number]): boolean => {
-  try {
-    network.checkSize?.(...size);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** Moved up to the next size that the network allows. */
+const legal = (network: Network, [h, w]: Pair): Pair => [legalSide(network, h), legalSide(network, w)];
 
 /** Parameters as the references list them. */
 const listed = (graph: Graph): string[] =>
@@ -34,7 +30,7 @@ const listed = (graph: Graph): string[] =>
 
 describe.each(networks)('$name', (network) => {
   it('has a score of every class for every pixel, at any legal size and number of classes', () => {
-    for (const size of [...sizes.filter((s) => legal(network, s)), network.inputSize]) {
+    for (const size of [...sizes.map((s) => legal(network, s)), network.inputSize]) {
       for (const classes of [undefined, 2]) {
         const options = { size, outputs: ['scores', 'low'], ...(classes !== undefined && { classes }) };
         const [scores, low] = networkGraph(network, options).outputs.map((o) => o.value.shape);
@@ -79,7 +75,7 @@ describe('the parameters of the references', () => {
   });
 });
 
-describe('the numbers of parameters that SPEC 1.2 states', () => {
+describe('the published numbers of parameters', () => {
   it.each([
     ['fcn32s-vgg16', 21, 134_346_581],
     ['fcn16s-vgg16', 21, 134_357_354],
@@ -90,8 +86,32 @@ describe('the numbers of parameters that SPEC 1.2 states', () => {
     ['fcn16s-vgg16', 33, 134_412_674],
     ['fcn8s-vgg16', 33, 134_421_155],
     ['fcn8s-vgg16', 60, 134_552_564],
-  ])('%s with %i classes', (name, classes, parameters) => {
-    expect(countParameters(findNetwork(name), { classes })).toBe(parameters);
+    ['pascalcontext-fcn8s', undefined, 134_552_564],
+    ['nyud-fcn32s-color', undefined, 134_424_424],
+    ['fcn-alexnet', 21, 56_954_261],
+    ['fcn-googlenet', 21, 5_995_077],
+    ['fcn-resnet50', 21, 35_322_218],
+    ['fcn-resnet101', 21, 54_314_346],
+    ['deeplab-7x7-vgg16', 21, 134_346_581],
+    ['deeplab-base-vgg16', 21, 65_140_565],
+    ['deeplab-base-rate8-vgg16', 21, 65_140_565],
+    ['deeplab-largefov-vgg16', 21, 20_505_429],
+    ['deeplab-msc-largefov-vgg16', 21, 21_711_445],
+    ['deeplab-resnet50', 21, 23_551_061],
+    ['deeplab-resnet101', 21, 42_543_189],
+    ['deeplab-largefov-resnet50', 21, 43_454_549],
+    ['deeplab-largefov-resnet101', 21, 62_446_677],
+  ] as const)('%s with %s classes', (name, classes, parameters) => {
+    expect(countParameters(findNetwork(name), classes === undefined ? {} : { classes })).toBe(parameters);
+  });
+
+  it('fcn-squeezenet stays below a million', () => {
+    expect(countParameters(findNetwork('fcn-squeezenet'))).toBe(986_079);
+    expect(countParameters(findNetwork('fcn-squeezenet-dilated'))).toBe(986_079);
+  });
+
+  it('leaves out the auxiliary head where it is not built', () => {
+    expect(countParameters(findNetwork('fcn-resnet50'), { auxiliary: false })).toBe(32_957_013);
   });
 
   it('counts the deconvolutions once they learn, as full kernels', () => {
@@ -105,8 +125,31 @@ describe('the numbers of parameters that SPEC 1.2 states', () => {
   });
 });
 
+describe('multiply-accumulates', () => {
+  it.each([
+    ['fcn-resnet50', 152_716_512_000],
+    ['fcn-resnet101', 232_737_606_400],
+  ])('%s at 520 x 520, auxiliary head included, as torchvision states them', (name, macs) => {
+    expect(countMacs(networkGraph(findNetwork(name), { size: [520, 520] }))).toBe(macs);
+  });
+
+  it('grow with the batch, and count transposed convolutions by their input', () => {
+    const network = findNetwork('fcn32s-vgg16-clean');
+    const macs = (options: object) => countMacs(networkGraph(network, { size: [64, 64], ...options }));
+    expect(macs({ batch: 2 })).toBe(2 * macs({}));
+    expect(macs({ upsampling: 'fixed' }) - macs({ upsampling: 'half-pixel' })).toBe(2 * 2 * 21 * 64 * 64);
+  });
+});
+
 describe('classifiers', () => {
   it.each([
+    ['alexnet', 60_965_224, 724_406_816],
+    ['googlenet', 6_998_552, 1_582_671_872],
+    ['resnet18', 11_689_512, 1_814_073_344],
+    ['resnet34', 21_797_672, 3_663_761_408],
+    ['resnet50', 25_557_032, 4_089_184_256],
+    ['resnet101', 44_549_160, 7_801_405_440],
+    ['resnet152', 60_192_808, 11_513_626_624],
     ['vgg11', 132_863_336, 7_609_090_048],
     ['vgg13', 133_047_848, 11_308_466_176],
     ['vgg16', 138_357_544, 15_470_264_320],
@@ -131,6 +174,125 @@ describe('classifiers', () => {
     const names = new Set(classifierGraph(classifier).parameters.map((p) => p.value.name));
     expect([...classifier.aliases!.values()].filter((ours) => !names.has(ours))).toEqual([]);
     expect(new Set(classifier.aliases!.values()).size).toBe(classifier.aliases!.size);
+  });
+});
+
+describe('what the optimiser is told', () => {
+  const parametersOf = (name: string) =>
+    networkGraph(findNetwork(name), { size: findNetwork(name).inputSize }).parameters;
+  const biases = (name: string) => parametersOf(name).filter((p) => p.value.name.endsWith('.bias'));
+
+  it('biases of the Berkeley networks learn twice as fast and do not decay', () => {
+    for (const { rate, decay } of biases('fcn8s-vgg16')) expect([rate, decay]).toEqual([2, 0]);
+  });
+
+  it('the trunk of FCN-AlexNet has no multipliers, its scores have', () => {
+    for (const { value, rate, decay } of biases('fcn-alexnet')) {
+      expect([value.name, rate, decay]).toEqual(
+        value.name === 'score_fr.bias' ? ['score_fr.bias', 2, 0] : [value.name, 1, 1],
+      );
+    }
+  });
+
+  it('the scores of DeepLab learn ten times as fast, their biases twenty times', () => {
+    const fc8 = parametersOf('deeplab-largefov-vgg16').filter((p) => p.value.name.startsWith('fc8'));
+    expect(fc8.map(({ rate, decay }) => [rate, decay])).toEqual([
+      [10, 1],
+      [20, 0],
+    ]);
+  });
+
+  it('fixed deconvolutions and running statistics are never touched', () => {
+    const frozen = [...parametersOf('fcn8s-vgg16'), ...parametersOf('fcn-resnet50')].filter((p) => !p.trainable);
+    expect(frozen.length).toBeGreaterThan(3);
+    for (const { value } of frozen) expect(value.name).toMatch(/^upscore|running_(mean|var)$/);
+  });
+
+  it('scores begin at zero in the FCN papers, so that the first answer is undecided', () => {
+    for (const name of [
+      'fcn32s-vgg16',
+      'fcn8s-vgg16',
+      'fcn-alexnet',
+      'fcn-googlenet',
+      'siftflow-fcn8s',
+      'fcn-squeezenet',
+    ]) {
+      const scores = parametersOf(name).filter((p) => p.value.name.startsWith('score_'));
+      for (const { init } of scores) expect(init).toEqual({ kind: 'constant', value: 0 });
+    }
+  });
+});
+
+describe('sizes', () => {
+  it('the multi-scale network names its rule and the size to pad to', () => {
+    const network = findNetwork('deeplab-msc-largefov-vgg16');
+    expect(() => networkGraph(network, { size: [64, 97] })).toThrow(
+      /expected sides 8k \+ 1 of at least 9, received 64x97. Pad to 65x97/,
+    );
+    expect(() => networkGraph(findNetwork('deeplab-base-vgg16'), { size: [65, 98] })).toThrow(/8k \+ 2.*Pad to 66x98/);
+    expect(() => networkGraph(findNetwork('fcn-googlenet'), { size: [30, 40] })).toThrow(
+      /expected sides of at least 31, received 30x40. Pad to 31x40/,
+    );
+  });
+
+  it.each(networks)('$name runs on every legal side', (network) => {
+    const side = fc.integer({ min: 1, max: 400 }).map((n) => legalSide(network, n));
+    fc.assert(
+      fc.property(side, side, (h, w) => {
+        const [scores] = networkGraph(network, { size: [h, w] }).outputs;
+        expect(scores!.value.shape.slice(2)).toEqual([h, w]);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('follow the paper: 306 to 39, 321 to 41, 513 to 65, 520 to 65', () => {
+    const low = (name: string, n: number) =>
+      networkGraph(findNetwork(name), { size: [n, n], outputs: ['low'] }).outputs[0]!.value.shape[2];
+    expect(low('deeplab-base-vgg16', 306)).toBe(39);
+    expect(low('deeplab-largefov-vgg16', 321)).toBe(41);
+    expect(low('deeplab-largefov-vgg16', 513)).toBe(65);
+    expect(low('fcn-resnet50', 520)).toBe(65);
+    expect(low('fcn-resnet50', 480)).toBe(60);
+    expect(low('fcn-alexnet', 500)).toBe(16);
+  });
+});
+
+describe('upsampling', () => {
+  const possible: Record<string, readonly Upsampling[]> = {
+    'fcn8s-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel'],
+    'fcn8s-vgg16-clean': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    'fcn-squeezenet': ['fixed', 'learned', 'learned-inner', 'align-corners'],
+    'fcn-alexnet': ['fixed', 'learned', 'learned-inner'],
+    'fcn-googlenet': ['fixed', 'learned', 'learned-inner'],
+    'fcn-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    'deeplab-base-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    'deeplab-largefov-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    'deeplab-largefov-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+  };
+  const every: readonly Upsampling[] = ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'];
+
+  it.each(Object.keys(possible))('%s: every way that fits its grid, and a refusal of the others', (name) => {
+    const network = findNetwork(name);
+    for (const upsampling of every) {
+      const build = () => networkGraph(network, { size: legal(network, [67, 93]), upsampling });
+      if (possible[name]!.includes(upsampling)) {
+        expect(build().outputs[0]!.value.shape).toEqual([1, 21, ...legal(network, [67, 93])]);
+      } else {
+        expect(build).toThrow(expect.objectContaining({ code: 'ERR_USAGE', message: expect.stringMatching(/Use /) }));
+      }
+    }
+  });
+
+  it.each(Object.keys(possible))('%s: only what is said to be learned learns', (name) => {
+    const network = findNetwork(name);
+    const learned = (upsampling: Upsampling) =>
+      networkGraph(network, { size: network.inputSize, upsampling })
+        .parameters.filter((p) => p.init.kind === 'bilinear')
+        .map((p) => p.trainable);
+    expect(learned('fixed')).not.toContain(true);
+    expect(learned('learned')).not.toContain(false);
+    expect(learned('learned-inner').indexOf(false)).toBe(learned('learned').length - (name === 'fcn-resnet50' ? 2 : 1));
   });
 });
 

@@ -3,8 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PixelwiseError } from '../../src/errors.js';
+import { broadcastShapes, normalizeAxis, sliceRange, windowCount } from '../../src/graph/counting.js';
 import type { OpAttributes, OpType, Value } from '../../src/graph/ir.js';
-import { broadcastShapes, inferTypes, normalizeAxis, sliceRange, windowCount } from '../../src/graph/shapes.js';
+import { inferTypes } from '../../src/graph/shapes.js';
 import { type DType, formatShape, type Shape } from '../../src/graph/tensor.js';
 
 const from = (min: number, max: number) => fc.integer({ min, max });
@@ -19,7 +20,7 @@ function infer<O extends OpType>(op: O, shapes: string, attributes: OpAttributes
   return inferTypes(op, inputs, attributes).map((t) => t.shape);
 }
 /** Op, shapes and attributes of a call, and what is expected of it. */
-type Row<E> = { [O in OpType]: readonly [O, string, OpAttributes[O], ...E[]] }[OpType];
+type Row = readonly [op: OpType, shapes: string, attributes: OpAttributes[OpType], ...expected: string[]];
 
 const conv = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 } as const;
 const up = { ...conv, output_padding: [0, 0] } as const;
@@ -29,7 +30,10 @@ const gemm = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
 const loss = { ignore_index: 255, reduction: 'sum' } as const;
 const linear = { mode: 'linear', coordinate_transformation_mode: 'half_pixel' } as const;
 
-const results: readonly Row<string>[] = [
+const rows = (list: readonly Row[]) =>
+  list.map(([op, shapes, attributes, ...expected]) => ({ op, shapes, attributes, expected }));
+
+const results = rows([
   ['Conv', '2x3x224x200, 64x3x7x7', { ...conv, strides: [2, 2], pads: [3, 3, 3, 3] }, '2x64x112x100'],
   ['Conv', '1x6x9x9, 4x3x3x3, 4', { ...conv, group: 2, dilations: [3, 4] }, '1x4x3x1'],
   ['Conv', '1x1x5x5, 1x1x3x3', { ...conv, pads: [0, 1, 2, 3] }, '1x1x5x7'],
@@ -58,9 +62,9 @@ const results: readonly Row<string>[] = [
   ['MatMul', '5x1x2x3, 4x3x7', {}, '5x4x2x7'],
   ['Gemm', '2x3, 7x3, 7', gemm, '2x7'],
   ['SoftmaxCrossEntropyLoss', '2x5x3x4, 2x3x4, 5', loss, 'scalar', '2x5x3x4'],
-];
+]);
 
-const refusals: readonly Row<string>[] = [
+const refusals = rows([
   ['Conv', '1x3x8x8, 4x2x3x3', conv, "'w' expects 2 x group 1 = 2 channels", "received 3 from 'x'"],
   ['Conv', '1x4x8x8, 3x2x3x3', { ...conv, group: 2 }, "3 output channels of 'w'", '2 groups'],
   ['Conv', '1x3x8x8, 4x3x3x3, 5', conv, "bias 'bias' has 5 values for 4 channels"],
@@ -101,10 +105,10 @@ const refusals: readonly Row<string>[] = [
   ['Gemm', '2x3, 7x3, 5x2x7', gemm, "'bias' (5x2x7) does not broadcast to 2x7"],
   ['SoftmaxCrossEntropyLoss', '2x5x3x4, 2x3x5', loss, 'labels 2x3x4 for scores 2x5x3x4, received 2x3x5'],
   ['SoftmaxCrossEntropyLoss', '2x5x3, 2x3, 4', loss, "expected 5 class weights, one per class, received 4 in 'bias'"],
-];
+]);
 
 describe('shapes of results', () => {
-  it.each(results)('%s of %s with %j', (op, shapes, attributes, ...expected) => {
+  it.each(results)('$op of $shapes with $attributes', ({ op, shapes, attributes, expected }) => {
     expect(infer(op, shapes, attributes).map(formatShape).slice(0, expected.length)).toEqual(expected);
   });
 
@@ -123,7 +127,7 @@ describe('shapes of results', () => {
 });
 
 describe('what does not fit is refused', () => {
-  it.each(refusals)('%s of %s with %j', (op, shapes, attributes, ...parts) => {
+  it.each(refusals)('$op of $shapes with $attributes', ({ op, shapes, attributes, expected }) => {
     const refusal = (() => {
       try {
         return infer(op, shapes, attributes);
@@ -134,7 +138,7 @@ describe('what does not fit is refused', () => {
     expect(refusal).toBeInstanceOf(PixelwiseError);
     const { code, message } = refusal as PixelwiseError;
     expect(code).toBe('ERR_SHAPE');
-    for (const part of [op, ...parts]) expect(message).toContain(part);
+    for (const part of [op, ...expected]) expect(message).toContain(part);
   });
 });
 

@@ -1,99 +1,79 @@
-/** @file `pixelwise models`: what can be used and trained. */
+/** @file `pixelwise models`: what can be used, trained, pulled and converted. */
 
+import { z } from 'zod';
 import { PixelwiseError } from '../../errors.js';
-import { findNetwork, networks } from '../../nets/catalogue.js';
-import { countMacs, countParameters } from '../../nets/count.js';
-import { networkGraph } from '../../nets/network.js';
-import { defaultModel, loadModel, shippedModels } from '../../segment/model.js';
-import { command, flag } from '../options.js';
-import { print, table } from '../output.js';
+import { command, flag, text } from '../options.js';
+import { print } from '../output.js';
+import { type ConvertFileOptions, convertFile } from './models-convert.js';
+import { info, infoText, list } from './models-info.js';
+import { pullWeights } from './models-pull.js';
 
-interface Info {
-  readonly name: string;
-  readonly title: string;
-  readonly parameters: number;
-  readonly macs: number;
-  readonly inputSize: readonly number[];
-  readonly classes: number;
-  readonly stride: number;
-  readonly preprocessing: unknown;
-  readonly source: string;
-  /** Where its numbers were compared with a reference. */
-  readonly parity: string;
-  readonly model?: {
-    readonly file: string;
-    readonly classes: readonly string[];
-    readonly longSide: number;
-    readonly training: unknown;
-  };
-}
+type Options = ConvertFileOptions & { readonly from: string | undefined; readonly force: boolean };
 
-function networkInfo(name: string): Info {
-  const network = findNetwork(name);
-  const { title, inputSize, classes, stride, preprocessing, source } = network;
-  return {
-    name,
-    title,
-    parameters: countParameters(network),
-    macs: countMacs(networkGraph(network, { size: inputSize })),
-    inputSize,
-    classes,
-    stride,
-    preprocessing,
-    source,
-    parity: 'test/data/nets-parity.test.ts',
-  };
-}
+const usage = (message: string): PixelwiseError => new PixelwiseError('ERR_USAGE', message);
 
-async function info(name: string): Promise<Info> {
-  if (!(await shippedModels()).includes(name)) return networkInfo(name);
-  const { file, description, network } = await loadModel(name);
-  const { classes, longSide, training } = description;
-  return { ...networkInfo(network.name), name, model: { file, classes, longSide, training } };
-}
+const required = (action: string, what: string, argument: string | undefined): string => {
+  if (argument === undefined) throw usage(`models ${action} needs ${what}: pixelwise models ${action} ${what}`);
+  return argument;
+};
 
-async function list(json: boolean): Promise<string> {
-  const shipped = await shippedModels();
-  const rows = networks.map((n) => networkInfo(n.name));
-  if (json) return JSON.stringify({ models: shipped, default: defaultModel, networks: rows });
-  const count = (n: number) => n.toLocaleString('en-US');
-  return [
-    `models that ship with pixelwise: ${shipped.map((m) => (m === defaultModel ? `${m} (default)` : m)).join(', ') || 'none'}`,
-    '',
-    table([
-      ['network', 'parameters', 'GMACs', 'at', 'classes', 'title'],
-      ...rows.map((r) => [
-        r.name,
-        count(r.parameters),
-        (r.macs / 1e9).toFixed(2),
-        r.inputSize.join('x'),
-        String(r.classes),
-        r.title,
-      ]),
-    ]),
-  ].join('\n');
-}
+/** Each returns the exit code. */
+const actions: Readonly<Record<string, (argument: string | undefined, o: Options) => Promise<number>>> = {
+  async list(_, o) {
+    print(await list(o.json));
+    return 0;
+  },
+  async info(name, o) {
+    const found = await info(required('info', 'NAME', name));
+    print(o.json ? JSON.stringify(found) : infoText(found));
+    return 0;
+  },
+  pull: (name, o) => pullWeights(required('pull', 'NAME', name), o),
+  convert: (file, o) => convertFile(required('convert', 'FILE', file), o),
+};
 
 export const models = command({
   name: 'models',
   arguments: '[action] [name]',
-  summary: 'list: the shipped models and all networks; info NAME: one of them',
-  examples: ['pixelwise models list', 'pixelwise models info fcn8s-vgg16 --json'],
-  options: { json: { flags: '--json', description: 'print JSON', schema: flag } },
-  async run([action = 'list', name], o) {
-    if (action === 'list') print(await list(o.json));
-    else if (action === 'info' && name !== undefined) {
-      const found = await info(name);
-      print(
-        o.json
-          ? JSON.stringify(found)
-          : Object.entries(found)
-              .map(([k, v]) => `${k.padEnd(14)}${typeof v === 'object' ? JSON.stringify(v) : v}`)
-              .join('\n'),
-      );
-    } else {
-      throw new PixelwiseError('ERR_USAGE', `Unknown: models ${action}. Expected 'models list' or 'models info NAME'.`);
-    }
-    return 0;
+  summary:
+    'list: shipped models, networks and published weights; info NAME: one of them; pull NAME: published weights into the ' +
+    'cache; convert FILE: weights of any kind into a model file',
+  examples: [
+    'pixelwise models list',
+    'pixelwise models info fcn8s-vgg16 --json',
+    'pixelwise models pull fcn_resnet50_coco && pixelwise segment photo.jpg --model fcn_resnet50_coco',
+    'pixelwise models convert fcn8s-heavy-pascal.caffemodel --network fcn8s-vgg16 --classes voc -o fcn8s.safetensors',
+  ],
+  options: {
+    json: { flags: '--json', description: 'print JSON', schema: flag },
+    from: { flags: '--from <address|file>', description: 'pull: another place of the same file', schema: text },
+    force: {
+      flags: '--force',
+      description: 'pull: fetch it again; convert: write over an existing file',
+      schema: flag,
+    },
+    out: { flags: '-o, --out <file>', description: 'convert: the model file to write', schema: text },
+    network: {
+      flags: '--network <name>',
+      description: 'convert: the network that the weights are of (default: the one they fill)',
+      schema: text,
+    },
+    classes: {
+      flags: '--classes <set|names|file>',
+      description:
+        'convert: what the labels mean: voc, camvid, nyud40, siftflow, pascal-context, names with commas, or a file with a name per line',
+      schema: text,
+    },
+    order: {
+      flags: '--order <RGB|BGR>',
+      description: 'convert: the channel order the model shall take; folded into its first layer',
+      schema: z.enum(['RGB', 'BGR']).optional(),
+    },
+    float16: { flags: '--float16', description: 'convert: store half-precision numbers', schema: flag },
+  },
+  async run([action = 'list', argument], o) {
+    const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
+    if (!run) throw usage(`Unknown: models ${action}. Expected list, info NAME, pull NAME or convert FILE.`);
+    return run(argument, o);
   },
 });

@@ -1,10 +1,9 @@
 /** @file `pixelwise segment`: masks and overlays of pictures. */
 
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { z } from 'zod';
 import { PixelwiseError } from '../../errors.js';
-import { writeFileAtomic } from '../../files.js';
+import { makeFolder, writeFileAtomic } from '../../files.js';
 import { defaultModel } from '../../segment/model.js';
 import type { Segmentation } from '../../segment/segmentation.js';
 import { Segmenter } from '../../segment/segmenter.js';
@@ -86,12 +85,13 @@ export const segment = command({
     const stems = outputStems(inputs, o.out);
     const { signal, done } = untilInterrupted();
     const { model, threads, longSide, maxPixels } = o;
-    let failed = 0;
+    let [succeeded, failed] = [0, 0];
     await using segmenter = await Segmenter.load({
       ...(model !== undefined && { model }),
       ...(threads !== undefined && { threads }),
       ...(longSide !== undefined && { longSide }),
     });
+    if (o.out !== undefined) await makeFolder(o.out);
     for (const [i, input] of inputs.entries()) {
       if (signal.aborted) break;
       status(`${i + 1}/${inputs.length}  ${input}`);
@@ -100,10 +100,10 @@ export const segment = command({
         const result = await segmenter.segment(input, { signal, ...(maxPixels !== undefined && { maxPixels }) });
         const seconds = (performance.now() - began) / 1000;
         const files = { mask: `${stems[i]}.mask.png`, overlay: `${stems[i]}.overlay.png` };
-        await mkdir(dirname(files.mask), { recursive: true });
         await writeFileAtomic(files.mask, result.toPNG());
         await writeFileAtomic(files.overlay, await result.overlay({ opacity: o.opacity }));
         print(o.json ? asJson(input, result, files, segmenter.model.network) : report(input, result, files, seconds));
+        succeeded++;
       } catch (error) {
         if (signal.aborted) break;
         failed++;
@@ -112,7 +112,10 @@ export const segment = command({
       }
     }
     done();
-    if (signal.aborted) return interruptedCode;
+    if (signal.aborted) {
+      say(`Interrupted: ${succeeded} of ${inputs.length} pictures are done.`);
+      return interruptedCode;
+    }
     if (failed > 0 && inputs.length > 1) say(`${failed} of ${inputs.length} pictures failed; the others are done.`);
     return failed > 0 ? 1 : 0;
   },

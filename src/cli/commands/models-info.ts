@@ -1,0 +1,136 @@
+/** @file `pixelwise models list` and `info`: the catalogue's facts as a table or JSON. */
+
+import { cacheFolder, findCached } from '../../catalogue/cache.js';
+import { labelSets } from '../../catalogue/label-sets.js';
+import { PixelwiseError } from '../../errors.js';
+import type { Graph } from '../../graph/ir.js';
+import { nearest } from '../../nearest.js';
+import { classifiers, networks } from '../../nets/catalogue.js';
+import { countMacs, learnable } from '../../nets/count.js';
+import { type Classifier, classifierGraph, type Network, networkGraph } from '../../nets/network.js';
+import { parity } from '../../nets/parity.js';
+import { type Checksum, findPublished, type PublishedWeights, published } from '../../nets/published.js';
+import { defaultModel, loadModel, shippedModels } from '../../segment/model.js';
+import { table } from '../output.js';
+
+const checksumText = (c: Checksum | undefined): string => (c ? `${c.algorithm} ${c.hex}` : 'none published');
+
+/** Published weights as `info` tells them. */
+function weightsInfo(p: PublishedWeights) {
+  const { name, address, licence, source, score } = p;
+  return { name, address, checksum: checksumText(p.checksum), licence, source, publishedScore: score ?? 'none' };
+}
+
+/** What is known of a network or classifier itself. */
+function networkInfo(n: Network | Classifier, graph: Graph) {
+  const measured = Object.hasOwn(parity, n.name) ? parity[n.name] : undefined;
+  return {
+    network: n.name,
+    title: n.title,
+    parameters: learnable(graph),
+    macs: countMacs(graph),
+    inputSize: n.inputSize,
+    stride: 'stride' in n ? n.stride : 'whole picture',
+    parity: measured ?? 'not measured',
+    classCount: n.classes,
+    preprocessing: n.preprocessing,
+    paper: n.source,
+  };
+}
+
+const noWeights = { licence: 'none', source: 'none', publishedScore: 'none', checksum: 'none', address: 'none' };
+
+async function publishedInfo(name: string, entry: PublishedWeights | undefined, n: Network | Classifier, graph: Graph) {
+  const set = entry?.labels === undefined ? undefined : labelSets[entry.labels];
+  const cached = entry && (await findCached(entry.name));
+  return {
+    ...networkInfo(n, graph),
+    classes: set?.classes ?? [],
+    palette: set?.palette.slice(0, set.classes.length) ?? [],
+    ...(entry ? weightsInfo(entry) : noWeights),
+    name,
+    weights: published.filter((p) => p.network === n.name).map(weightsInfo),
+    cached: cached?.path ?? (entry ? `no: pixelwise models pull ${entry.name}` : 'no'),
+  };
+}
+
+const graphOf = (n: Network | Classifier): Graph =>
+  'stride' in n ? networkGraph(n, { size: n.inputSize }) : classifierGraph(n);
+
+async function shippedInfo(name: string) {
+  const { file, description, network } = await loadModel(name);
+  const { classes, palette, preprocessing, longSide, training } = description;
+  return {
+    ...networkInfo(network, networkGraph(network, { size: network.inputSize, classes: classes.length })),
+    name,
+    classCount: classes.length,
+    classes,
+    palette,
+    preprocessing,
+    licence: `see models/${name}.md`,
+    source: network.source,
+    publishedScore: `see models/${name}.md`,
+    checksum: 'ships with the package',
+    model: { file, classes, longSide, training: training ?? {} },
+  };
+}
+
+/** Everything known of a shipped model, of published weights, of a network or of a classifier. */
+export async function info(name: string): Promise<Readonly<Record<string, unknown>>> {
+  if ((await shippedModels()).includes(name)) return shippedInfo(name);
+  const entry = findPublished(name);
+  const all: readonly (Network | Classifier)[] = [...networks, ...classifiers];
+  const n =
+    all.find((candidate) => candidate.name === name) ?? all.find((candidate) => candidate.name === entry?.network);
+  if (n) return publishedInfo(name, entry, n, graphOf(n));
+  if (entry) return { ...weightsInfo(entry), network: entry.network };
+  const names = [...new Set([...(await shippedModels()), ...all.map((a) => a.name), ...published.map((p) => p.name)])];
+  const guess = nearest(name, names);
+  throw new PixelwiseError(
+    'ERR_MODEL',
+    `There is no model or network '${name}'.${guess ? ` Did you mean '${guess}'?` : ''} 'pixelwise models list' names all.`,
+    { subject: name },
+  );
+}
+
+export const infoText = (found: Readonly<Record<string, unknown>>): string =>
+  Object.entries(found)
+    .map(([k, v]) => `${k.padEnd(16)}${typeof v === 'object' ? JSON.stringify(v) : v}`)
+    .join('\n');
+
+/** Everything there is, by name. */
+export async function list(json: boolean): Promise<string> {
+  const shipped = await shippedModels();
+  const rows = networks.map((n) => ({ name: n.name, ...networkInfo(n, graphOf(n)) }));
+  const pullable = await Promise.all(
+    published.map(async (p) => ({
+      ...weightsInfo(p),
+      network: p.network,
+      kind: p.kind,
+      cached: !!(await findCached(p.name)),
+    })),
+  );
+  if (json) return JSON.stringify({ models: shipped, default: defaultModel, networks: rows, published: pullable });
+  const count = (n: number): string => n.toLocaleString('en-US');
+  return [
+    `models that ship with pixelwise: ${shipped.map((m) => (m === defaultModel ? `${m} (default)` : m)).join(', ') || 'none'}`,
+    '',
+    table([
+      ['network', 'parameters', 'GMACs', 'at', 'classes', 'title'],
+      ...rows.map((r) => [
+        r.name,
+        count(r.parameters),
+        (r.macs / 1e9).toFixed(2),
+        r.inputSize.join('x'),
+        String(r.classCount),
+        r.title,
+      ]),
+    ]),
+    '',
+    `weights to pull, into ${cacheFolder()}:`,
+    table([
+      ['name', 'fills', 'here', 'score'],
+      ...pullable.map((p) => [p.name, p.network, p.cached ? 'yes' : 'no', p.publishedScore]),
+    ]),
+  ].join('\n');
+}

@@ -1,0 +1,73 @@
+/** @file `pixelwise models pull`: published weights into the cache, with progress. */
+
+import { pull, requirePublished } from '../../catalogue/pull.js';
+import { interruptedCode, untilInterrupted } from '../interrupt.js';
+import { print, say, status } from '../output.js';
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+/** Milliseconds between two states of the live line. */
+const every = 200;
+
+/** A live line of how far a download is; on a pipe nothing is shown until it is done. */
+function progress(name: string): (received: number, total: number | undefined) => void {
+  let last = 0;
+  return (received, total) => {
+    const now = performance.now();
+    if (now - last < every && received !== total) return;
+    last = now;
+    const share = total ? ` of ${megabytes(total)} MB  ${Math.floor((100 * received) / total)} %` : ' MB';
+    status(`${name}  ${megabytes(received)}${share}`);
+  };
+}
+
+/** Returns the exit code. */
+export async function pullWeights(
+  name: string,
+  o: { readonly json: boolean; readonly force: boolean; readonly from: string | undefined },
+): Promise<number> {
+  const entry = requirePublished(name);
+  const { signal, done } = untilInterrupted();
+  try {
+    const got = await pull(name, {
+      signal,
+      force: o.force,
+      onProgress: progress(entry.name),
+      ...(o.from !== undefined && { from: o.from }),
+    });
+    const { path, bytes, sha256, checked, state } = got;
+    const { licence, source } = entry;
+    if (o.json) {
+      print(
+        JSON.stringify({
+          name: entry.name,
+          network: entry.network,
+          path,
+          bytes,
+          sha256,
+          checked: checked ?? null,
+          state,
+          licence,
+          source,
+        }),
+      );
+      return 0;
+    }
+    say(`${entry.name}: ${megabytes(bytes)} MB, ${state === 'cached' ? 'here already' : 'pulled'}`);
+    say(checked ? `agrees with the published ${checked}` : `no check sum is published; its sha256 is ${sha256}`);
+    say(`licence: ${licence} (${source})`);
+    say(
+      entry.kind === 'network'
+        ? `use it: pixelwise segment PHOTO --model ${entry.name}`
+        : `start a training from it: pixelwise train RECIPE --init ${path}`,
+    );
+    print(path);
+    return 0;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say(`interrupted; what has arrived is kept, and the same command goes on from there`);
+    return interruptedCode;
+  } finally {
+    done();
+  }
+}

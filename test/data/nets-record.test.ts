@@ -1,0 +1,94 @@
+/**
+ * @file Measures every network against its references and writes the result to src/nets/parity.ts, for the catalogue.
+ * Runs only when asked to: `PIXELWISE_RECORD=1 npx vitest run test/data/nets-record.test.ts`.
+ */
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { sizeOf, type Tensor } from '../../src/graph/tensor.js';
+import { networks } from '../../src/nets/catalogue.js';
+import { networkGraph } from '../../src/nets/network.js';
+import { parity } from '../../src/nets/parity.js';
+import { initialize } from '../../src/train/initialize.js';
+import { type FilledTensor, fill, fillImage, readFillList } from '../support/fill.js';
+import { references } from '../support/nets.js';
+import { readCase } from '../support/parity.js';
+import { runGraph } from '../support/run-graph.js';
+import { shared, sharedRoot } from '../support/shared.js';
+
+const folder = 'parity/nets';
+const file = fileURLToPath(new URL('../../src/nets/parity.ts', import.meta.url));
+const record = process.env.PIXELWISE_RECORD === '1' && sharedRoot !== undefined;
+
+/** The large layers are the same in most networks. */
+const filled = new Map<string, Tensor>();
+function fillOnce({ shape, t, amp, base }: FilledTensor): Tensor {
+  const key = `${shape} ${t} ${amp} ${base}`;
+  const tensor = filled.get(key) ?? fill(shape, t, amp, base);
+  if (sizeOf(shape) > 1e6) filled.set(key, tensor);
+  return tensor;
+}
+
+/** Largest relative difference over all maps of a reference. */
+async function measure(path: string): Promise<{ network: string; difference: number }> {
+  const { info, tensors } = readCase(path);
+  const { network, options, maps } = references[info.net]!;
+  const [, , h, w] = info.input.shape as number[];
+  const names = Object.keys(info.outputs);
+  const graph = networkGraph(network, { ...options, size: [h!, w!], outputs: names.map((n) => maps[n] ?? n) });
+  const list = readFillList(shared(`parity/${info.params_file}`));
+  const weights = new Map(list.tensors.map((t) => [t.name, fillOnce(t)]));
+  const rest = graph.parameters.filter((p) => !weights.has(p.value.name));
+  for (const [name, tensor] of initialize(rest, 0)) weights.set(name, tensor);
+  const image = fillImage(info.input.shape, info.input.t, info.input.amp);
+  const results = await runGraph(graph, weights, { image });
+  let difference = 0;
+  for (const name of names) {
+    const ours = results.get(maps[name] ?? name)!.data as Float32Array;
+    const theirs = tensors.get(name)!.data as Float32Array;
+    const { step } = info.outputs[name];
+    const largest = theirs.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    const worst = theirs.reduce((m, v, i) => Math.max(m, Math.abs(v - ours[i * step]!)), 0);
+    expect(Number.isFinite(worst), `${path} ${name}`).toBe(true);
+    difference = Math.max(difference, worst / largest);
+  }
+  return { network: network.name, difference };
+}
+
+describe.skipIf(!record)('the record of parity', () => {
+  it('is measured and written', { timeout: 3_600_000 }, async () => {
+    const found = new Map<string, { cases: number; difference: number }>();
+    for (const name of readdirSync(shared(folder)).filter((f) => f.endsWith('.safetensors'))) {
+      if (!references[readCase(shared(`${folder}/${name}`)).info.net]) continue;
+      const { network, difference } = await measure(shared(`${folder}/${name}`));
+      const before = found.get(network) ?? { cases: 0, difference: 0 };
+      found.set(network, { cases: before.cases + 1, difference: Math.max(before.difference, difference) });
+    }
+    const key = (name: string) => (/^\w+$/.test(name) ? name : `'${name}'`);
+    const lines = [...found]
+      .sort()
+      .map(
+        ([name, { cases, difference }]) =>
+          `  ${key(name)}: { reference, cases: ${cases}, largestRelativeDifference: ${difference.toExponential(1).replace(/e-(\d)$/, 'e-$1')} },\n`,
+      );
+    const text = readFileSync(file, 'utf8');
+    const at = text.search(/(const reference|export const parity)/);
+    writeFileSync(
+      file,
+      `${text.slice(0, at)}const reference = 'PyTorch, float64, filled weights';\n\n` +
+        `export const parity: Readonly<Record<string, ParityRecord>> = {\n${lines.join('')}};\n`,
+    );
+  });
+});
+
+describe('the record', () => {
+  it('names networks of the catalogue, all close to their references', () => {
+    const names = networks.map((n) => n.name);
+    for (const [name, { cases, largestRelativeDifference }] of Object.entries(parity)) {
+      expect(names).toContain(name);
+      expect(cases).toBeGreaterThan(0);
+      expect(largestRelativeDifference).toBeLessThan(1e-4);
+    }
+  });
+});
