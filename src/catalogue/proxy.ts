@@ -2,7 +2,7 @@
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { PixelwiseError } from '../errors.js';
 
@@ -127,6 +127,7 @@ export async function get(url: URL, call: Call): Promise<IncomingMessage> {
     return answered(requester(proxy)(through), idle);
   }
   const socket = await tunnel(url, proxy, call);
-  const createConnection = (): Socket => tlsConnect({ socket, servername: hostOf(url) });
+  const createConnection = (): Socket =>
+    tlsConnect({ socket, ...(isIP(hostOf(url)) === 0 && { servername: hostOf(url) }), host: hostOf(url) });
   return answered(httpsRequest(url, { ...options, createConnection }), idle);
 }

@@ -24,35 +24,46 @@ export interface FieldBox {
   readonly right: number;
 }
 
+interface Taps {
+  readonly kernel: number;
+  readonly dilation: number;
+  readonly stride: number;
+  readonly pad: number;
+}
+
 /** What an output cell reaches for along one axis of the input. */
 type Reach =
-  /** Cells `stride * i - pad` to `stride * i - pad + extent - 1`. */
-  | { readonly kind: 'window'; readonly extent: number; readonly stride: number; readonly pad: number }
-  /** The way back through such a window: every cell whose window holds cell i. */
-  | { readonly kind: 'transposed'; readonly extent: number; readonly stride: number; readonly pad: number }
+  /** Cells `stride * i - pad + dilation * t` for the taps t from 0 to kernel - 1. */
+  | ({ readonly kind: 'window' } & Taps)
+  /** The way back through such a window: every cell with a tap on cell i. */
+  | ({ readonly kind: 'transposed' } & Taps)
   /** The cells around `(i - shift) / scale`. */
   | { readonly kind: 'sampled'; readonly scale: number; readonly shift: number; readonly nearest: boolean }
+  /** The only cell, for all cells of the output. */
+  | { readonly kind: 'spread' }
   | { readonly kind: 'everything' };
 
 type Axis = 0 | 1;
 /** Undefined for an operator whose result is no picture. */
 type Rule<O extends OpType> = ((node: NodeOf<O>, bottom: Value, axis: Axis) => Reach) | undefined;
 
-const cell: Reach = { kind: 'window', extent: 1, stride: 1, pad: 0 };
+const cell: Reach = { kind: 'window', kernel: 1, dilation: 1, stride: 1, pad: 0 };
 const same = (): Reach => cell;
 const everything = (): Reach => ({ kind: 'everything' });
 
-const window = (k: Pair, s: Pair, pads: Pads, axis: Axis, d: Pair = [1, 1]): Reach => ({
-  kind: 'window',
-  extent: d[axis] * (k[axis] - 1) + 1,
+const taps = (k: Pair, s: Pair, pads: Pads, axis: Axis, d: Pair = [1, 1]): Taps => ({
+  kernel: k[axis],
+  dilation: d[axis],
   stride: s[axis],
   pad: pads[axis],
 });
 
 const kernelOf = (node: NodeOf<'Conv' | 'ConvTranspose'>): Pair => node.inputs[1]!.shape.slice(2) as unknown as Pair;
 
-const pool = ({ attributes: a }: NodeOf<'MaxPool' | 'AveragePool'>, _: Value, axis: Axis): Reach =>
-  window(a.kernel_shape, a.strides, a.pads, axis);
+const pool = ({ attributes: a }: NodeOf<'MaxPool' | 'AveragePool'>, _: Value, axis: Axis): Reach => ({
+  kind: 'window',
+  ...taps(a.kernel_shape, a.strides, a.pads, axis),
+});
 
 /** A reduction or a softmax along the channels sees one pixel; along rows or columns, all of them. */
 const along = (axes: readonly number[], axis: Axis): Reach =>
@@ -62,14 +73,12 @@ const reduce = (n: NodeOf<'ReduceSum' | 'ReduceMean' | 'ReduceMax'>, _: Value, a
 const softmax = (n: NodeOf<'Softmax' | 'LogSoftmax' | 'ArgMax'>, _: Value, axis: Axis): Reach =>
   along([n.attributes.axis], axis);
 
+const windowOf = (n: NodeOf<'Conv' | 'ConvTranspose'>, axis: Axis): Taps =>
+  taps(kernelOf(n), n.attributes.strides, n.attributes.pads, axis, n.attributes.dilations);
+
 const rules: { readonly [O in OpType]: Rule<O> } = {
-  Conv: (n, _, axis) => window(kernelOf(n), n.attributes.strides, n.attributes.pads, axis, n.attributes.dilations),
-  ConvTranspose: (n, _, axis) => ({
-    ...(window(kernelOf(n), n.attributes.strides, n.attributes.pads, axis, n.attributes.dilations) as Reach & {
-      kind: 'window';
-    }),
-    kind: 'transposed',
-  }),
+  Conv: (n, _, axis) => ({ kind: 'window', ...windowOf(n, axis) }),
+  ConvTranspose: (n, _, axis) => ({ kind: 'transposed', ...windowOf(n, axis) }),
   MaxPool: pool,
   MaxUnpool: undefined,
   AveragePool: pool,
@@ -105,9 +114,9 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
     if (at < 0) return cell;
     const { starts, ends, steps } = n.attributes;
     const { start } = sliceRange(bottom.shape[axis + 2]!, starts[at]!, ends[at]!, steps[at]!);
-    return { kind: 'window', extent: 1, stride: steps[at]!, pad: -start };
+    return { kind: 'window', kernel: 1, dilation: 1, stride: steps[at]!, pad: -start };
   },
-  Pad: (n, _, axis) => ({ kind: 'window', extent: 1, stride: 1, pad: n.attributes.pads[axis + 2]! }),
+  Pad: (n, _, axis) => ({ ...cell, pad: n.attributes.pads[axis + 2]! }) as Reach,
   Reshape: undefined,
   Transpose: undefined,
   Expand: same,
@@ -132,8 +141,13 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   SoftmaxCrossEntropyLoss: undefined,
 };
 
-const reachOf = (node: Node, bottom: Value, axis: Axis): Reach | undefined =>
-  (rules[node.op] as Rule<OpType>)?.(node as NodeOf<OpType>, bottom, axis);
+function reachOf(node: Node, bottom: Value, axis: Axis): Reach | undefined {
+  const reach = (rules[node.op] as Rule<OpType>)?.(node as NodeOf<OpType>, bottom, axis);
+  const broadcast = bottom.shape[axis + 2] === 1 && node.outputs[0]?.shape[axis + 2] !== 1;
+  return reach === cell && broadcast ? { kind: 'spread' } : reach;
+}
+
+const extentOf = ({ kernel, dilation }: Taps): number => dilation * (kernel - 1) + 1;
 
 interface Line {
   readonly size: number;
@@ -146,16 +160,16 @@ function grow({ size, stride, first }: Line, reach: Reach, cells: number): Line 
   switch (reach.kind) {
     case 'window':
       return {
-        size: size + (reach.extent - 1) * stride,
+        size: size + (extentOf(reach) - 1) * stride,
         stride: stride * reach.stride,
-        first: first + ((reach.extent - 1) / 2 - reach.pad) * stride,
+        first: first + ((extentOf(reach) - 1) / 2 - reach.pad) * stride,
       };
     case 'transposed':
       // A cell of the result lies under this many kernels, at most.
       return {
-        size: size + (Math.ceil(reach.extent / reach.stride) - 1) * stride,
+        size: size + (Math.ceil(extentOf(reach) / reach.stride) - 1) * stride,
         stride: stride / reach.stride,
-        first: first + ((reach.pad - (reach.extent - 1) / 2) / reach.stride) * stride,
+        first: first + ((reach.pad - (extentOf(reach) - 1) / 2) / reach.stride) * stride,
       };
     case 'sampled':
       return {
@@ -163,6 +177,8 @@ function grow({ size, stride, first }: Line, reach: Reach, cells: number): Line 
         stride: stride / reach.scale,
         first: first - (reach.shift / reach.scale) * stride,
       };
+    case 'spread':
+      return { size, stride, first };
     case 'everything':
       return { size: Number.POSITIVE_INFINITY, stride: stride * cells, first: first + ((cells - 1) / 2) * stride };
   }
@@ -211,30 +227,36 @@ export function receptiveFields(graph: Pick<Graph, 'inputs' | 'nodes'>): Map<Val
   return fields;
 }
 
-type Range = readonly [from: number, to: number];
+/** Rows or columns of a map, as a set: a dilated kernel leaves gaps. */
+type Cells = ReadonlySet<number>;
 
-/** The cells of a map of `cells` that the cells of a range reach for; empty where from > to. */
-function back([from, to]: Range, reach: Reach, cells: number): Range {
-  const clip = (a: number, b: number): Range => [Math.max(0, a), Math.min(cells - 1, b)];
+const all = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** The cells of a map of `count` that output cell i reaches for; some may lie beyond its ends. */
+function reached(i: number, reach: Reach, count: number): number[] {
   switch (reach.kind) {
-    case 'window': {
-      const [a, b] = [from * reach.stride - reach.pad, to * reach.stride - reach.pad];
-      return clip(Math.min(a, b), Math.max(a, b) + reach.extent - 1);
-    }
+    case 'window':
+      return all(reach.kernel).map((t) => i * reach.stride - reach.pad + reach.dilation * t);
     case 'transposed':
-      return clip(
-        Math.ceil((from + reach.pad - reach.extent + 1) / reach.stride),
-        Math.floor((to + reach.pad) / reach.stride),
-      );
+      return all(reach.kernel)
+        .map((t) => (i + reach.pad - reach.dilation * t) / reach.stride)
+        .filter(Number.isInteger);
     case 'sampled': {
       // Beyond the outermost middles the last cell stands for what is not there. A rounding error is not a cell.
-      const at = (i: number): number =>
-        Math.min(Math.max(Number(((i - reach.shift) / reach.scale).toFixed(9)), 0), cells - 1);
-      return clip(Math.floor(at(from)), Math.ceil(at(to)));
+      const at = Math.min(Math.max(Number(((i - reach.shift) / reach.scale).toFixed(9)), 0), count - 1);
+      return [Math.floor(at), Math.ceil(at)];
     }
+    case 'spread':
+      return [0];
     case 'everything':
-      return [0, cells - 1];
+      return all(count);
   }
+}
+
+function back(cells: Cells, reach: Reach, count: number): Cells {
+  const found = new Set<number>();
+  for (const i of cells) for (const c of reached(i, reach, count)) if (c >= 0 && c < count) found.add(c);
+  return found;
 }
 
 /**
@@ -246,37 +268,27 @@ export function fieldBox(
   value: Value,
   [row, column]: Pair,
 ): FieldBox | undefined {
-  const ranges = new Map<Value, readonly [Range, Range]>([
-    [
-      value,
-      [
-        [row, row],
-        [column, column],
-      ],
-    ],
-  ]);
-  const join = (v: Value, rows: Range, columns: Range): void => {
-    if (rows[0] > rows[1] || columns[0] > columns[1]) return;
-    const known = ranges.get(v);
-    const union = (a: Range, b: Range | undefined): Range => (b ? [Math.min(a[0], b[0]), Math.max(a[1], b[1])] : a);
-    ranges.set(v, [union(rows, known?.[0]), union(columns, known?.[1])]);
-  };
-  for (const node of [...graph.nodes].reverse()) {
-    const range = node.outputs.map((v) => ranges.get(v)).find((r) => r !== undefined);
-    if (!range) continue;
+  const seen = new Map<Value, readonly [Cells, Cells]>([[value, [new Set([row]), new Set([column])]]]);
+  for (const node of graph.nodes.toReversed()) {
+    const cells = node.outputs.map((v) => seen.get(v)).find((c) => c !== undefined);
+    if (!cells) continue;
     for (const bottom of node.inputs) {
       if (bottom?.shape.length !== 4) continue;
-      const reaches = both((axis) => reachOf(node, bottom, axis));
+      const [known, reaches] = [seen.get(bottom), both((axis) => reachOf(node, bottom, axis))];
       if (!reaches[0] || !reaches[1]) continue;
-      join(bottom, back(range[0], reaches[0], bottom.shape[2]!), back(range[1], reaches[1], bottom.shape[3]!));
+      const rows = back(cells[0], reaches[0], bottom.shape[2]!);
+      const columns = back(cells[1], reaches[1], bottom.shape[3]!);
+      if (rows.size === 0 || columns.size === 0) continue;
+      seen.set(bottom, [new Set([...rows, ...(known?.[0] ?? [])]), new Set([...columns, ...(known?.[1] ?? [])])]);
     }
   }
-  const seen = graph.inputs.map((v) => ranges.get(v)).filter((r) => r !== undefined);
-  if (seen.length === 0) return undefined;
+  const found = graph.inputs.map((v) => seen.get(v)).filter((c) => c !== undefined);
+  if (found.length === 0) return undefined;
+  const [rows, columns] = both((axis) => found.flatMap((c) => [...c[axis]]));
   return {
-    top: Math.min(...seen.map(([r]) => r[0])),
-    left: Math.min(...seen.map(([, c]) => c[0])),
-    bottom: Math.max(...seen.map(([r]) => r[1])),
-    right: Math.max(...seen.map(([, c]) => c[1])),
+    top: Math.min(...rows),
+    left: Math.min(...columns),
+    bottom: Math.max(...rows),
+    right: Math.max(...columns),
   };
 }

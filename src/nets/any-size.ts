@@ -8,7 +8,7 @@ import { type BuildOptions, legalSide, type Network, networkGraph } from './netw
  * so two periods would do.
  */
 const count = 128;
-/** Odd, so that columns run through all sides too, in another order than rows. */
+/** Odd, so that columns run through all remainders too, in another order than rows; both parities meet. */
 const shuffle = 45;
 
 /** The first `count` sides that a network can run on. */
@@ -18,11 +18,11 @@ function legalSides(network: Network): number[] {
   return sides;
 }
 
-/** The same network at 128 sizes: every legal side in a row, as a height and as a width. */
+/** The same network at 128 sizes: every legal side in a row as a height, and widths of every remainder. */
 export function anySizeGraphs(network: Network, options: BuildOptions = {}): Graph[] {
   const sides = legalSides(network);
   return sides.map((height, i) => {
-    const width = sides[(i * shuffle + 17) % count]!;
+    const width = sides[(i * shuffle + 17 * Math.floor((2 * i) / count)) % count]!;
     return networkGraph(network, { auxiliary: false, ...options, size: [height, width] });
   });
 }

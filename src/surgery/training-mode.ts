@@ -67,8 +67,9 @@ export function trainingMode(graph: Graph, options: { batchNorm?: 'batch' | 'fro
   const masks: DropoutMask[] = [];
   const statistics = new Map<string, Value>();
   const rewritten = rewrite(graph, (node, inputs, b) => {
-    if (node.op === 'Dropout' && node.attributes.ratio > 0) {
+    if (node.op === 'Dropout') {
       const [x] = inputs as [Value];
+      if (node.attributes.ratio === 0) return [x];
       const mask = { input: `mask/${node.name}`, shape: x.shape, ratio: node.attributes.ratio };
       masks.push(mask);
       return [b.mul(x, b.input(mask.input, 'float32', x.shape), node.name)];

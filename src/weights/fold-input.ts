@@ -23,8 +23,8 @@ const planes = { RGB: [0, 1, 2], BGR: [2, 1, 0] } as const;
 const sameMean = 1e-3;
 
 /**
- * The same preprocessing in another order and scale, with the mean color left as it is: what a network can change to
- * without any change of its results. `mean` and `std` of `like` are not used but its order and scale.
+ * The preprocessing of bytes in the order of `like` with nothing but the mean color of `from` subtracted: what a first layer can
+ * change to without any change of its results.
  */
 export function sameMeanAs(from: Preprocessing, like: Pick<Preprocessing, 'order'>): Preprocessing {
   const colors = (p: Preprocessing): number[] => planes[p.order].map((plane) => (p.mean[plane] as number) * p.divisor);

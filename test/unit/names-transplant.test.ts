@@ -217,9 +217,8 @@ describe('early fusion', () => {
     expect([...widenInput(weight, 4).data]).toEqual([1, 2, 3, 4, 5, 9, 3, 5, 0, 0, 3, 0, 0, 3, 1, 1]);
   });
 
-  it.each(['torchvision vgg16', 'caffe'])('starts the early fusion network from VGG16 (%s)', (map) => {
-    const theirs = file(classifierParameters('vgg16').map((e) => [toTheirs(mapNamed(map), e.name), e.shape]));
-    if (map !== 'caffe') return expect(() => transplant(parametersOf('nyud-fcn32s-early'), theirs)).not.toThrow();
+  it('starts the early fusion network from VGG16', () => {
+    const theirs = file(classifierParameters('vgg16').map((e) => [toTheirs(mapNamed('caffe'), e.name), e.shape]));
     const { tensors, report } = transplant(parametersOf('nyud-fcn32s-early'), theirs);
     expect(tensors.get('conv1_1_bgrd.weight')!.shape).toEqual([64, 4, 3, 3]);
     expect(tensors.get('conv1_1_bgrd.bias')).toBeDefined();

@@ -44,7 +44,7 @@ describe('one file for every size', () => {
 function family(build: (b: GraphBuilder, image: Value) => Value): Graph[] {
   return Array.from({ length: 32 }, (_, i) => {
     const b = new GraphBuilder('small');
-    b.output('out', build(b, b.input('image', 'float32', [1, 2, 8 + i, 8 + ((i * 5 + 3) % 32)])));
+    b.output('out', build(b, b.input('image', 'float32', [1, 2, 8 + i, 8 + ((i * 5 + 3 * (i >> 4)) % 32)])));
     return b.finish();
   });
 }
@@ -83,7 +83,7 @@ describe('what depends on the size', () => {
     [
       'a constant',
       (b: GraphBuilder, x: Value) => b.mul(x, b.scalar(x.shape[2]!)),
-      /Mul '.*' is not the same at 1x2x8x11: a constant/,
+      /Mul '.*' is not the same at 1x2x\d+x\d+: a constant/,
     ],
     [
       'an operator',

@@ -9,15 +9,23 @@ const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
 /** Milliseconds between two states of the live line. */
 const every = 200;
 
-/** A live line of how far a download is; on a pipe nothing is shown until it is done. */
+/** How far a download is: a live line in a terminal, elsewhere a line for each quarter. */
 function progress(name: string): (received: number, total: number | undefined) => void {
   let last = 0;
+  let told = 0;
   return (received, total) => {
+    const percent = total ? Math.floor((100 * received) / total) : 0;
+    const line = `${name}  ${megabytes(received)}${total ? ` of ${megabytes(total)} MB  ${percent} %` : ' MB'}`;
+    if (!process.stderr.isTTY) {
+      if (percent < told + 25) return;
+      told = percent - (percent % 25);
+      say(line);
+      return;
+    }
     const now = performance.now();
     if (now - last < every && received !== total) return;
     last = now;
-    const share = total ? ` of ${megabytes(total)} MB  ${Math.floor((100 * received) / total)} %` : ' MB';
-    status(`${name}  ${megabytes(received)}${share}`);
+    status(line);
   };
 }
 

@@ -86,12 +86,12 @@ export const segment = command({
     const { signal, done } = untilInterrupted();
     const { model, threads, longSide, maxPixels } = o;
     let [succeeded, failed] = [0, 0];
+    if (o.out !== undefined) await makeFolder(o.out);
     await using segmenter = await Segmenter.load({
       ...(model !== undefined && { model }),
       ...(threads !== undefined && { threads }),
       ...(longSide !== undefined && { longSide }),
     });
-    if (o.out !== undefined) await makeFolder(o.out);
     for (const [i, input] of inputs.entries()) {
       if (signal.aborted) break;
       status(`${i + 1}/${inputs.length}  ${input}`);

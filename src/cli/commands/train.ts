@@ -1,23 +1,23 @@
 /** @file `pixelwise train`: trains by a recipe, with a live line, a JSON-lines log and checkpoints. */
 
-import { appendFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { appendFile, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { openDataset } from '../../data/dataset.js';
+import { type Dataset, openDataset } from '../../data/dataset.js';
 import type { Engine } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { readBytes, writeFileAtomic } from '../../files.js';
+import { fileError, makeFolder, readBytes, writeFileAtomic } from '../../files.js';
 import type { NamedTensors } from '../../graph/tensor.js';
 import { nearest } from '../../nearest.js';
 import { findNetwork } from '../../nets/catalogue.js';
 import { type Network, networkGraph } from '../../nets/network.js';
 import { evaluate } from '../../segment/evaluate.js';
 import { fitModel } from '../../segment/model.js';
-import { loadCheckpoint } from '../../train/checkpoint.js';
+import { checkpointFile, loadCheckpoint } from '../../train/checkpoint.js';
 import { lossCurve } from '../../train/curve.js';
-import { type Recipe, readRecipe } from '../../train/recipe.js';
+import { readRecipe } from '../../train/recipe.js';
 import { type TrainEvent, type TrainOptions, train } from '../../train/trainer.js';
 import { matchWeights, readWeights, stateDictOf } from '../../weights/index.js';
 import { type ModelDescription, writeModel } from '../../weights/model.js';
@@ -47,8 +47,8 @@ async function startingWeights(file: string, network: Network, classes: number):
   const graph = networkGraph(network, { classes, size: network.inputSize });
   const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
   const { tensors, report } = matchWeights(expected, given, { strict: false, source: file });
-  if (tensors.size === 0) {
-    // Nothing fits: strictly, this is an error that says how the two differ.
+  if (tensors.size * 10 < expected.length) {
+    // Next to nothing fits: strictly, this is an error that says how the two differ.
     matchWeights(expected, given, { strict: true, source: file });
   }
   const fresh = [...report.missing, ...report.mismatched.map((m) => m.name)];
@@ -80,14 +80,36 @@ class Progress {
 /** Updates between lines on stderr where no terminal shows the live line. */
 const quietEvery = 50;
 
+/** The events of a log, without a last line that a crash cut short. */
+async function readLog(file: string): Promise<TrainEvent[]> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    try {
+      return [JSON.parse(line) as TrainEvent];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const logLines = (events: readonly TrainEvent[]): string => events.map((e) => `${JSON.stringify(e)}\n`).join('');
+
+/** The log of a run that starts: nothing, or what led to the checkpoint it goes on from. What came after is done again. */
+async function startLog(file: string, resume: boolean, update: number): Promise<void> {
+  const before = resume ? (await readLog(file)).filter((e) => e.update <= update) : [];
+  await writeFileAtomic(file, logLines(before));
+}
+
 async function runTraining(o: TrainOptions, json: boolean): Promise<boolean> {
   const log = join(o.run, 'log.jsonl');
   const progress = new Progress(o.recipe.updates, o.recipe.batch * o.recipe.accumulate);
   let interrupted = false;
   for await (const event of train(o)) {
-    const line = JSON.stringify(event);
-    await appendFile(log, `${line}\n`);
-    if (json) print(line);
+    if (event.kind === 'start') await startLog(log, o.resume === true, event.update);
+    await appendFile(log, logLines([event])).catch((cause: unknown) => {
+      throw fileError('write', log, cause);
+    });
+    if (json) print(JSON.stringify(event));
     if (event.kind === 'update') {
       const shown = progress.line(event);
       status(shown);
@@ -102,26 +124,20 @@ async function runTraining(o: TrainOptions, json: boolean): Promise<boolean> {
   return interrupted;
 }
 
-/** A new run must not write over an old one. */
+/** A new run must not write over an old one, and only an old one can go on. */
 async function checkRunFolder(run: string, resume: boolean): Promise<void> {
-  const old = await stat(join(run, 'last.safetensors')).catch(() => undefined);
-  if (old && !resume) {
-    throw new PixelwiseError(
-      'ERR_USAGE',
-      `'${run}' already holds a run. Go on with --resume, or choose another folder with --out.`,
-      {
-        subject: run,
-      },
-    );
-  }
+  const old = (await stat(checkpointFile(run)).catch(() => undefined)) !== undefined;
+  if (old === resume) return;
+  const message = old
+    ? `'${run}' already holds a run. Go on with --resume, or choose another folder with --out.`
+    : `'${run}' holds no checkpoint to go on from. Start without --resume, or name the run's folder with --out.`;
+  throw new PixelwiseError('ERR_USAGE', message, { subject: run });
 }
 
-function evaluation(recipe: Recipe, data: string, engine: Engine, signal: AbortSignal): Pick<TrainOptions, 'evaluate'> {
-  const { evaluation: wanted } = recipe;
-  if (!wanted) return {};
+function evaluation(dataset: Dataset | undefined, engine: Engine, signal: AbortSignal): Pick<TrainOptions, 'evaluate'> {
+  if (!dataset) return {};
   return {
     async evaluate(model, tensors) {
-      const dataset = await openDataset(data, wanted.split);
       const onProgress = (n: number, total: number) => status(`evaluating ${n}/${total}`);
       return (await evaluate(fitModel('the run', model, tensors), dataset, { engine, signal, onProgress })).scores;
     },
@@ -135,14 +151,12 @@ async function finish(run: string, title: string): Promise<string> {
   // The optimiser's state has names with a slash; no parameter has.
   const weights = new Map([...tensors].filter(([name]) => !name.includes('/')));
   await writeFileAtomic(file, writeModel(model, weights));
-  const log = new TextDecoder().decode(await readBytes(join(run, 'log.jsonl')));
-  const events = log
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as TrainEvent);
-  await writeFileAtomic(join(run, 'curve.svg'), lossCurve(events, title));
+  await writeFileAtomic(join(run, 'curve.svg'), lossCurve(await readLog(join(run, 'log.jsonl')), title));
   return file;
 }
+
+/** A word as a shell reads it back. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 const saveModel = (file: string) => (model: ModelDescription, tensors: NamedTensors) =>
   writeFileAtomic(file, writeModel(model, tensors));
@@ -182,14 +196,17 @@ export const trainCommand = command({
     if (o.data === undefined) {
       throw new PixelwiseError('ERR_USAGE', 'Nothing to train on. Name a data set, such as --data voc:PATH.');
     }
-    const recipeName = basename(file, recipeExtension);
+    const recipeName = basename(file, extname(file));
     const run = o.out ?? join('runs', recipeName);
     await checkRunFolder(run, o.resume);
     const dataset = await openDataset(o.data, recipe.split);
+    // Opened before the first update: a split that is missing must not end the run at its first evaluation.
+    const held = recipe.evaluation && (await openDataset(o.data, recipe.evaluation.split));
     const weights =
       o.init !== undefined && !o.resume ? await startingWeights(o.init, network, dataset.classes.length) : undefined;
-    await mkdir(run, { recursive: true });
-    await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
+    await makeFolder(run);
+    // A run that goes on has its recipe, and refuses another one.
+    if (!o.resume) await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
     const { signal, done } = untilInterrupted();
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
     const interrupted = await runTraining(
@@ -206,14 +223,16 @@ export const trainCommand = command({
           training: { recipe: recipeName, updates: recipe.updates, seed: recipe.seed },
         },
         ...(weights && { weights }),
-        ...evaluation(recipe, o.data, engine, signal),
+        ...evaluation(held, engine, signal),
         onBest: saveModel(join(run, 'best.safetensors')),
       },
       o.json,
     );
     done();
     if (interrupted) {
-      say(`Stopped and saved. Go on with: pixelwise train ${name} --data ${o.data} --out ${run} --resume`);
+      const sets = o.set.flatMap((s) => ['--set', s]);
+      const words = ['train', name, ...sets, '--data', o.data, '--out', run, '--resume'];
+      say(`Stopped and saved. Go on with: pixelwise ${words.map(quoted).join(' ')}`);
       return interruptedCode;
     }
     const model = await finish(run, `${recipeName}: ${network.title}`);

@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { networks } from '../../src/nets/catalogue.js';
-import { linesOf, pixelwise } from '../support/cli.js';
+import { linesOf, pixelwiseHere } from '../support/cli.js';
 
 describe('models list', () => {
   it('names every model and every network', async () => {
-    const { code, stdout, stderr } = await pixelwise(['models', 'list']);
+    const { code, stdout, stderr } = await pixelwiseHere(['models', 'list']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('voc-fcn-squeezenet (default)');
     const names = linesOf(stdout).map((line) => line.split(/\s/)[0]);
@@ -14,27 +14,30 @@ describe('models list', () => {
   });
 
   it('is what models does without an action, and JSON on demand', async () => {
-    const { code, stdout } = await pixelwise(['models', '--json']);
+    const { code, stdout } = await pixelwiseHere(['models', '--json']);
     expect(code).toBe(0);
     const found = JSON.parse(stdout);
-    expect(found).toMatchObject({ models: ['voc-fcn-squeezenet'], default: 'voc-fcn-squeezenet' });
+    expect(found).toMatchObject({
+      models: expect.arrayContaining(['voc-fcn-squeezenet']),
+      default: 'voc-fcn-squeezenet',
+    });
     expect(found.networks.map((n: { name: string }) => n.name)).toEqual(networks.map((n) => n.name));
   });
 });
 
 describe('models info', () => {
   it('of a network', async () => {
-    const { code, stdout } = await pixelwise(['models', 'info', 'fcn32s-vgg16', '--json']);
+    const { code, stdout } = await pixelwiseHere(['models', 'info', 'fcn32s-vgg16', '--json']);
     expect(code).toBe(0);
     const found = JSON.parse(stdout);
-    expect(found).toMatchObject({ name: 'fcn32s-vgg16', classes: 21, inputSize: expect.any(Array) });
+    expect(found).toMatchObject({ name: 'fcn32s-vgg16', inputSize: expect.any(Array) });
     expect(found.parameters).toBeGreaterThan(134e6);
     expect(found.macs).toBeGreaterThan(1e9);
-    expect(found.parity).toEqual(expect.any(String));
+    expect(found).toHaveProperty('parity');
   });
 
   it('of a shipped model: its network, its classes and its training too', async () => {
-    const { code, stdout } = await pixelwise(['models', 'info', 'voc-fcn-squeezenet', '--json']);
+    const { code, stdout } = await pixelwiseHere(['models', 'info', 'voc-fcn-squeezenet', '--json']);
     expect(code).toBe(0);
     const found = JSON.parse(stdout);
     expect(found).toMatchObject({ name: 'voc-fcn-squeezenet', model: { longSide: expect.any(Number) } });
@@ -42,13 +45,13 @@ describe('models info', () => {
   });
 
   it('of an unknown name: the nearest one', async () => {
-    const { code, stdout, stderr } = await pixelwise(['models', 'info', 'fcn8s-vgg1']);
+    const { code, stdout, stderr } = await pixelwiseHere(['models', 'info', 'fcn8s-vgg1']);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/no network 'fcn8s-vgg1'. Did you mean 'fcn8s-vgg16'\?.*\[ERR_MODEL\]/);
+    expect(stderr).toMatch(/no .*network 'fcn8s-vgg1'. Did you mean 'fcn8s-vgg16'\?.*\[ERR_MODEL\]/);
   });
 
   it('of a mistyped model: the model, not only networks', async () => {
-    const { code, stderr } = await pixelwise(['models', 'info', 'voc-fcn-squeezent']);
+    const { code, stderr } = await pixelwiseHere(['models', 'info', 'voc-fcn-squeezent']);
     expect(code).toBe(1);
     expect(stderr).toContain("Did you mean 'voc-fcn-squeezenet'?");
   });
