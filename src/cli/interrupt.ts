@@ -3,8 +3,8 @@
 /** Exit code of an interrupted command (128 + SIGINT). */
 export const interruptedCode = 130;
 
-/** A signal that Ctrl-C or SIGTERM aborts, and what to call when the work is done. */
-export function untilInterrupted(): { readonly signal: AbortSignal; done(): void } {
+/** A signal that Ctrl-C or SIGTERM aborts, for as long as the scope of `using` lasts. */
+export function untilInterrupted(): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(interruptedCode);
@@ -14,7 +14,7 @@ export function untilInterrupted(): { readonly signal: AbortSignal; done(): void
   process.on('SIGTERM', stop);
   return {
     signal: controller.signal,
-    done() {
+    [Symbol.dispose]() {
       process.off('SIGINT', stop);
       process.off('SIGTERM', stop);
     },

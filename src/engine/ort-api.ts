@@ -67,6 +67,16 @@ export interface OrtApi {
 
 type Native = (...args: readonly unknown[]) => unknown;
 
+/**
+ * Opens the library once more, by hand, and for good: koffi closes its own handle with the thread, and ONNX Runtime does not
+ * survive being unloaded.
+ */
+function keepLoaded(koffi: typeof import('koffi'), library: string): void {
+  const now = 2;
+  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(const char16_t *)')(library);
+  else koffi.load(null).func('void *dlopen(const char *, int)')(library, now);
+}
+
 /** Opens the library. @throws ERR_ENGINE if koffi is absent or the library too old */
 export async function loadOrtApi(library: string): Promise<OrtApi> {
   const { default: koffi } = await import('koffi').catch((cause: unknown) => {
@@ -75,6 +85,7 @@ export async function loadOrtApi(library: string): Promise<OrtApi> {
       cause,
     );
   });
+  keepLoaded(koffi, library);
   const base = koffi.load(library).func('void *OrtGetApiBase()')() as Pointer;
   const [getApi] = koffi.decode(base, 'void *', 2) as [Pointer];
   const api = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), apiVersion) as Pointer | null;

@@ -7,7 +7,7 @@ import { PixelwiseError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Graph, NodeOf, Value } from '../graph/ir.js';
 import { type Rewritten, rewrite } from '../graph/rewrite.js';
-import { floats, type Shape, sizeOf } from '../graph/tensor.js';
+import { type Shape, sizeOf } from '../graph/tensor.js';
 
 /** A graph input that wants, for every element, 0 with probability `ratio` and 1 / (1 - ratio) otherwise. */
 export interface DropoutMask {
@@ -22,13 +22,9 @@ export interface TrainingMode extends Rewritten {
   readonly statistics: ReadonlyMap<string, Value>;
 }
 
-/**
- * PyTorch keeps the unbiased batch variance (n - 1) in its running statistics, ONNX the biased one (n): scales the new part
- * of `updated` by n / (n - 1), given the old running variance.
- */
-function unbiased(b: GraphBuilder, updated: Value, old: Value, momentum: number, n: number): Value {
-  const k = n / (n - 1);
-  return b.sub(b.mul(updated, b.constant(floats([1], [k]))), b.mul(old, b.constant(floats([1], [momentum * (k - 1)]))));
+/** `momentum` of the old value and the rest of the new one. */
+function blend(b: GraphBuilder, old: Value, fresh: Value, momentum: number, scale = 1): Value {
+  return b.add(b.mul(old, b.scalar(momentum)), b.mul(fresh, b.scalar((1 - momentum) * scale)));
 }
 
 function batchStatistics(
@@ -47,14 +43,19 @@ function batchStatistics(
       { subject: node.name },
     );
   }
+  // ONNX Runtime writes the new statistics over the ones it was given: it gets a copy to write on, and with a momentum of 0
+  // it writes the batch's own statistics there. What is kept of the old ones is then said here.
+  const copies = [mean, variance].map((v) => b.op('Neg', [v], {}));
   const outputs = b.node(
     'BatchNormalization',
-    inputs,
-    { ...node.attributes, training_mode: 1 },
+    [...inputs.slice(0, 3), ...copies],
+    { ...node.attributes, momentum: 0, training_mode: 1 },
     { outputs: 3, name: node.name },
   );
-  statistics.set(mean.name, outputs[1]!);
-  statistics.set(variance.name, unbiased(b, outputs[2]!, variance, node.attributes.momentum, n));
+  const { momentum } = node.attributes;
+  statistics.set(mean.name, blend(b, mean, outputs[1]!, momentum));
+  // PyTorch keeps the unbiased variance (n - 1) of the batch, ONNX the biased one (n).
+  statistics.set(variance.name, blend(b, variance, outputs[2]!, momentum, n / (n - 1)));
   return [outputs[0]!];
 }
 

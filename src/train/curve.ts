@@ -3,7 +3,7 @@
 import type { TrainEvent } from './trainer.js';
 
 const [width, height] = [760, 340];
-const margin = { left: 56, right: 56, top: 34, bottom: 42 };
+const margin = { left: 56, right: 24, top: 34, bottom: 42 };
 const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
 
 type Point = readonly [update: number, value: number];
@@ -26,10 +26,15 @@ function tickStep(most: number): number {
   return ([1, 2, 5, 10].find((f) => f * power >= raw) ?? 10) * power;
 }
 
-const ticks = (most: number): number[] => {
-  const step = tickStep(most);
+const ticks = (most: number, least = 0): number[] => {
+  const step = Math.max(least, tickStep(most));
   return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
 };
+
+/** What can be drawn: a score of pictures without labels is undefined. */
+const drawable = (points: readonly Point[]): Point[] => points.filter(([, v]) => Number.isFinite(v));
+
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Numbers short enough for a file and a label. */
 const short = (v: number): string => String(Number(v.toPrecision(4)));
@@ -41,8 +46,8 @@ const short = (v: number): string => String(Number(v.toPrecision(4)));
 export function lossCurve(events: readonly TrainEvent[], title: string): string {
   const updates = events.filter((e) => e.kind === 'update');
   const evaluations = events.filter((e) => e.kind === 'evaluation');
-  const last = Math.max(1, ...updates.map((e) => e.update));
-  const loss = stretches(updates.map((e) => [e.update, e.loss]));
+  const last = Math.max(1, updates.at(-1)?.update ?? 0);
+  const loss = stretches(drawable(updates.map((e) => [e.update, e.loss])));
   const highest = Math.max(1e-9, ...loss.map(([, v]) => v));
   const x = (update: number) => margin.left + (update / last) * inner.width;
   const y = (share: number) => margin.top + (1 - share) * inner.height;
@@ -54,24 +59,26 @@ export function lossCurve(events: readonly TrainEvent[], title: string): string 
     `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" text-anchor="${anchor}" fill="${color}">${content}</text>`;
   const rates = stretches(updates.map((e) => [e.update, e.rate]));
   const highestRate = Math.max(1e-30, ...rates.map(([, v]) => v));
-  const scores = evaluations.map((e): Point => [e.update, e.scores.meanIU]);
+  const scores = drawable(evaluations.map((e) => [e.update, e.scores.meanIU]));
+  const lastScore = scores.at(-1);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    text(width / 2, 20, title.replace(/[<&]/g, ' ')),
+    text(width / 2, 20, escaped(title)),
     ...ticks(highest).map(
       (v) =>
         `<path d="M${margin.left} ${y(v / highest).toFixed(1)}h${inner.width}" stroke="#e4e4e4"/>${text(margin.left - 8, y(v / highest) + 4, short(v), 'end')}`,
     ),
-    ...ticks(last).map((u) => text(x(u), height - margin.bottom + 18, short(u))),
+    ...ticks(last, 1).map((u) => text(x(u), height - margin.bottom + 18, short(u))),
     text(width / 2, height - 6, 'updates'),
     line(rates, highestRate, '#b0b0b0', '4 3'),
     line(loss, highest, '#1f6fb2'),
     scores.length > 0 ? line(scores, 1, '#c0392b') : '',
-    text(margin.left + 6, margin.top + 12, 'loss', 'start', '#1f6fb2'),
-    text(width - margin.right + 4, y(rates[0] ? rates[0][1] / highestRate : 1) + 4, 'rate', 'start', '#909090'),
-    scores.length > 0
-      ? text(width - margin.right + 4, y(scores[scores.length - 1]![1]) + 4, 'mean IU', 'start', '#c0392b')
+    ...scores.map(([u, v]) => `<circle cx="${x(u).toFixed(1)}" cy="${y(v).toFixed(1)}" r="2.5" fill="#c0392b"/>`),
+    text(margin.left, height - 6, 'loss', 'start', '#1f6fb2'),
+    rates.length > 0 ? text(margin.left + 40, height - 6, `rate, up to ${short(highestRate)}`, 'start', '#808080') : '',
+    lastScore
+      ? text(width - margin.right, height - 6, `mean IU of 0 to 1, last ${short(lastScore[1])}`, 'end', '#c0392b')
       : '',
     '</svg>',
     '',

@@ -28,6 +28,8 @@ export interface Trace {
   readonly learn_deconv: boolean;
   readonly optimizer: string;
   readonly adam: { readonly betas: readonly [number, number]; readonly eps: number } | null;
+  /** Which of the rule's batches each step sees. */
+  readonly data_rule: string;
   readonly params: readonly (FilledTensor & { readonly rule?: string })[];
   readonly loss_values: readonly number[];
   readonly lr_values: readonly number[];

@@ -91,7 +91,8 @@ export const evalCommand = command({
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
   async run(_, o) {
-    const { signal, done } = untilInterrupted();
+    using interrupt = untilInterrupted();
+    const { signal } = interrupt;
     const loaded = await loadModel(o.model);
     const dataset = await openDataset(o.data, o.split);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
@@ -115,10 +116,9 @@ export const evalCommand = command({
       print(o.json ? asJson(e, dataset.classes, more) : scoreTable(e, dataset.classes));
       return 0;
     } catch (error) {
-      if (signal.aborted) return interruptedCode;
-      throw error;
-    } finally {
-      done();
+      if (!signal.aborted) throw error;
+      say('Interrupted: no scores, because they need every picture.');
+      return interruptedCode;
     }
   },
 });

@@ -93,7 +93,8 @@ export const exportCommand = command({
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
   async run([model], o) {
-    const { signal, done } = untilInterrupted();
+    using interrupt = untilInterrupted();
+    const { signal } = interrupt;
     const source = o.network === undefined ? await loadModel(model) : await bareNetwork(o.network, model);
     const file = o.out ?? `${o.network ?? model?.replace(/^.*[\\/]|\.\w+$/g, '') ?? defaultModel}.onnx`;
     if (!/\.onnx$/i.test(file)) {
@@ -115,7 +116,6 @@ export const exportCommand = command({
       throw error;
     }
     await writeFileAtomic(file, exported.file);
-    done();
     if (o.json) {
       const { network, description } = source;
       const summary = { file, bytes: exported.file.byteLength, network: network.name, classes: description.classes };

@@ -35,7 +35,8 @@ export async function pullWeights(
   o: { readonly json: boolean; readonly force: boolean; readonly from: string | undefined },
 ): Promise<number> {
   const entry = requirePublished(name);
-  const { signal, done } = untilInterrupted();
+  using interrupt = untilInterrupted();
+  const { signal } = interrupt;
   try {
     const got = await pull(name, {
       signal,
@@ -75,7 +76,5 @@ export async function pullWeights(
     if (!signal.aborted) throw error;
     say(`interrupted; what has arrived is kept, and the same command goes on from there`);
     return interruptedCode;
-  } finally {
-    done();
   }
 }

@@ -83,7 +83,8 @@ export const segment = command({
   },
   async run(inputs, o) {
     const stems = outputStems(inputs, o.out);
-    const { signal, done } = untilInterrupted();
+    using interrupt = untilInterrupted();
+    const { signal } = interrupt;
     const { model, threads, longSide, maxPixels } = o;
     let [succeeded, failed] = [0, 0];
     if (o.out !== undefined) await makeFolder(o.out);
@@ -111,7 +112,6 @@ export const segment = command({
         if (o.json) print(JSON.stringify({ input, error: errorJson(error) }));
       }
     }
-    done();
     if (signal.aborted) {
       say(`Interrupted: ${succeeded} of ${inputs.length} pictures are done.`);
       return interruptedCode;

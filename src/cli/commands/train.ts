@@ -19,7 +19,7 @@ import { checkpointFile, loadCheckpoint } from '../../train/checkpoint.js';
 import { lossCurve } from '../../train/curve.js';
 import { readRecipe } from '../../train/recipe.js';
 import { type TrainEvent, type TrainOptions, train } from '../../train/trainer.js';
-import { matchWeights, readWeights, stateDictOf } from '../../weights/index.js';
+import { describeTransplant, matchWeights, readWeights, stateDictOf, transplant } from '../../weights/index.js';
 import { type ModelDescription, writeModel } from '../../weights/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
@@ -41,19 +41,18 @@ async function findRecipe(name: string): Promise<string> {
   );
 }
 
-/** Weights to start from. What the file lacks starts from the recipe's seed, and both are said. */
+/** Fewer parameters filled than this share: the file is of another network. */
+const leastFilled = 0.1;
+
+/** Weights to start from, under whatever names they were published. What they lack starts from the seed, and both are said. */
 async function startingWeights(file: string, network: Network, classes: number): Promise<NamedTensors> {
   const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
   const graph = networkGraph(network, { classes, size: network.inputSize });
   const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
-  const { tensors, report } = matchWeights(expected, given, { strict: false, source: file });
-  if (tensors.size * 10 < expected.length) {
-    // Next to nothing fits: strictly, this is an error that says how the two differ.
-    matchWeights(expected, given, { strict: true, source: file });
-  }
-  const fresh = [...report.missing, ...report.mismatched.map((m) => m.name)];
-  say(`${tensors.size} tensors from ${file}; ${fresh.length} start anew${fresh.length ? `: ${fresh.join(', ')}` : ''}`);
-  if (report.unexpected.length > 0) say(`not used by ${network.name}: ${report.unexpected.join(', ')}`);
+  const { tensors, report } = transplant(expected, given, { source: file });
+  // Strictly read, such a file is an error that says how the two differ.
+  if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });
+  say(`${file}: ${describeTransplant(report).join('; ')}`);
   return tensors;
 }
 
@@ -207,7 +206,8 @@ export const trainCommand = command({
     await makeFolder(run);
     // A run that goes on has its recipe, and refuses another one.
     if (!o.resume) await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
-    const { signal, done } = untilInterrupted();
+    using interrupt = untilInterrupted();
+    const { signal } = interrupt;
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
     const interrupted = await runTraining(
       {
@@ -228,7 +228,6 @@ export const trainCommand = command({
       },
       o.json,
     );
-    done();
     if (interrupted) {
       const sets = o.set.flatMap((s) => ['--set', s]);
       const words = ['train', name, ...sets, '--data', o.data, '--out', run, '--resume'];

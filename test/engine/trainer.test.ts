@@ -1,0 +1,376 @@
+/** @file The training loop: equal seeds, interruptions, errors, evaluations, and what it leaves on disk. */
+
+import { readFile, rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Dataset, openDataset } from '../../src/data/dataset.js';
+import { createNodeEngine } from '../../src/engine/node.js';
+import { findNetwork } from '../../src/nets/catalogue.js';
+import { checkpointFile, loadCheckpoint } from '../../src/train/checkpoint.js';
+import type { TrainOptions } from '../../src/train/trainer.js';
+import { writeTinyVoc } from '../support/tiny-voc.js';
+import {
+  counting,
+  follow,
+  runFolder,
+  type Said,
+  scoresOf,
+  toyNetwork,
+  toyRecipe,
+  withClasses,
+} from '../support/training.js';
+
+const engine = createNodeEngine({ threads: 1 });
+const folders: string[] = [];
+let dataset: Dataset;
+
+beforeAll(async () => {
+  folders.push(await writeTinyVoc(5));
+  dataset = await openDataset(`voc:${folders[0]}`, 'train');
+});
+afterAll(async () => {
+  await engine.close();
+  await Promise.all(folders.map((f) => rm(f, { recursive: true })));
+});
+
+type Changes = Partial<Omit<TrainOptions, 'recipe'>> & { recipe?: Record<string, unknown> };
+/** Options of a run in a new folder. */
+async function start({ recipe, ...changes }: Changes = {}) {
+  const run = changes.run ?? (await runFolder());
+  if (!folders.includes(run)) folders.push(run);
+  return { recipe: toyRecipe(recipe), network: toyNetwork(), dataset, engine, ...changes, run };
+}
+const bytes = (run: string) => readFile(checkpointFile(run));
+
+/** What a run is for: its losses, rates and scores. */
+const course = (said: readonly Said[]) => said.filter((e) => e.kind === 'update' || e.kind === 'evaluation');
+const kinds = (said: readonly Said[]) => said.map((e) => `${e.kind} ${e.update}`);
+
+describe('a run', () => {
+  it('says what happens, in order', async () => {
+    const said = await follow(
+      await start({ recipe: { updates: 4, accumulate: 2, schedule: { kind: 'poly', power: 1 } } }),
+    );
+    expect(kinds(said)).toEqual([
+      'start 0',
+      'update 1',
+      'update 2',
+      'update 3',
+      'checkpoint 3',
+      'update 4',
+      'checkpoint 4',
+      'end 4',
+    ]);
+    const updates = said.filter((e) => e.kind === 'update') as Extract<Said, { kind: 'update' }>[];
+    expect(updates.map((e) => (e as { rate: number }).rate / 0.05)).toEqual([1, 0.75, 0.5, 0.25]);
+    // Two batches of two pictures per update: the fifth picture ends the first epoch.
+    expect(updates.map((e) => (e as { epoch: number }).epoch)).toEqual([0, 1, 2, 2]);
+    expect(said[0]).toMatchObject({ updates: 4, parameters: 8 * 27 + 8 + 21 * 8 + 21 });
+    expect(said.at(-1)).toEqual({ kind: 'end', update: 4, interrupted: false });
+  });
+
+  it('gives the same numbers for the same seed, and others for another', async () => {
+    const options = { network: toyNetwork({ norm: true, dropout: 0.3 }) };
+    const [first, second, other] = [
+      await start(options),
+      await start(options),
+      await start({ ...options, recipe: { seed: 8 } }),
+    ];
+    const said = await follow(first);
+    expect(await follow(second)).toEqual(said);
+    expect(await bytes(second.run)).toEqual(await bytes(first.run));
+    expect(course(await follow(other))).not.toEqual(course(said));
+  });
+
+  it('learns', async () => {
+    const said = await follow(
+      await start({
+        recipe: { updates: 60, batch: 4, rate: 0.02, optimizer: { kind: 'adam', weightDecay: 0 }, checkpoint: 1000 },
+      }),
+    );
+    const losses = course(said).map((e) => (e as unknown as { loss: number }).loss);
+    expect(losses[0]).toBeGreaterThan(2.5);
+    expect(Math.max(...losses.slice(-5))).toBeLessThan(0.5);
+  });
+
+  it('leaves frozen parameters as they were, to the last bit', async () => {
+    const options = await start({
+      recipe: {
+        multipliers: [{ pattern: '^conv', rate: 0 }, { pattern: 'bias$', rate: 0 }, { pattern: '^score.bias' }],
+      },
+    });
+    const after = async () => (await loadCheckpoint(options.run)).tensors;
+    const stop = new AbortController();
+    stop.abort();
+    await follow({ ...options, signal: stop.signal });
+    const before = await after();
+    await follow({ ...options, resume: true });
+    const trained = await after();
+    for (const name of ['conv.weight', 'conv.bias']) expect(trained.get(name), name).toEqual(before.get(name));
+    for (const name of ['score.weight', 'score.bias']) expect(trained.get(name), name).not.toEqual(before.get(name));
+    expect([...trained.keys()].filter((n) => n.startsWith('momentum/'))).toEqual([
+      'momentum/score.weight',
+      'momentum/score.bias',
+    ]);
+  });
+
+  it('starts from the weights given, and from the seed for the rest', async () => {
+    const stop = new AbortController();
+    stop.abort();
+    const options = await start({ signal: stop.signal });
+    const score = { dtype: 'float32', shape: [21, 8, 1, 1], data: new Float32Array(168).fill(0.5) } as const;
+    await follow({ ...options, weights: new Map([['score.weight', score]]) });
+    const { tensors } = await loadCheckpoint(options.run);
+    expect(tensors.get('score.weight')).toEqual(score);
+    expect((tensors.get('conv.weight')!.data as Float32Array).some((v) => v !== 0)).toBe(true);
+  });
+
+  it('gives back what it holds of the engine, however it ends', async () => {
+    const { engine: counted, held } = counting(engine);
+    await follow(await start({ engine: counted }));
+    expect(held(), 'at the end').toBe(0);
+    const exploding = await start({ engine: counted, recipe: { rate: 1e30 } });
+    await expect(follow(exploding)).rejects.toMatchObject({ code: 'ERR_NAN' });
+    expect(held(), 'after an error').toBe(0);
+    const left = follow(await start({ engine: counted }), (event) => {
+      if (event.kind === 'update') throw new Error('left');
+    });
+    await expect(left).rejects.toThrow('left');
+    expect(held(), 'where the loop is left').toBe(0);
+  });
+});
+
+describe('a run that was stopped and goes on', () => {
+  const recipe = {
+    updates: 7,
+    accumulate: 2,
+    optimizer: { kind: 'adam', weightDecay: 1e-3 },
+    schedule: { kind: 'poly', power: 0.9 },
+    warmup: 2,
+    jitter: { brightness: 0.2 },
+    evaluation: { every: 2 },
+  };
+  const evaluate = async (_: unknown, tensors: ReadonlyMap<string, { data: ArrayLike<unknown> }>) =>
+    scoresOf(Math.abs(Number(tensors.get('score.bias')!.data[0])));
+  const network = toyNetwork({ norm: true, dropout: 0.3 });
+
+  /** Runs, stops when `when` says so, and goes on. */
+  async function interrupted(
+    options: Omit<TrainOptions, 'description'>,
+    ...when: ((e: Said) => boolean)[]
+  ): Promise<Said[]> {
+    const said: Said[] = [];
+    for (const stops of [...when, () => false]) {
+      const stop = new AbortController();
+      const resume = said.length > 0;
+      const part = await follow({ ...options, resume, signal: stop.signal }, (event) => {
+        if (stops(event)) stop.abort();
+      });
+      expect(part.at(-1)).toMatchObject({ kind: 'end', interrupted: stop.signal.aborted });
+      if (resume) expect(part[0]).toMatchObject({ kind: 'start', update: said.at(-1)!.update });
+      said.push(...part);
+    }
+    return said;
+  }
+  const at = (kind: string, update: number) => (e: Said) => e.kind === kind && e.update === update;
+
+  it.each<[string, ...((e: Said) => boolean)[]]>([
+    ['before the first update', at('start', 0)],
+    ['after an update', at('update', 3)],
+    ['after an evaluation', at('evaluation', 4)],
+    ['after a checkpoint', at('checkpoint', 3)],
+    ['after the last update', at('update', 7)],
+    ['twice', at('update', 2), at('update', 5)],
+  ])('%s equals one that never stopped, bit for bit', async (_, ...when) => {
+    const [whole, broken] = [await start({ network, recipe }), await start({ network, recipe })];
+    const said = await follow({ ...whole, evaluate });
+    expect(course(await interrupted({ ...broken, evaluate }, ...when))).toEqual(course(said));
+    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+  });
+
+  it.each([4, 7])('in the middle of the evaluation of update %i makes it again', async (update) => {
+    const [whole, broken] = [await start({ network, recipe }), await start({ network, recipe })];
+    const said = await follow({ ...whole, evaluate });
+    const stop = new AbortController();
+    const first = await follow(
+      {
+        ...broken,
+        signal: stop.signal,
+        evaluate: async (model, tensors) => {
+          if (kindOfUpdate === update) {
+            stop.abort();
+            stop.signal.throwIfAborted();
+          }
+          return evaluate(model, tensors);
+        },
+      },
+      (event) => {
+        kindOfUpdate = event.update;
+      },
+    );
+    const second = await follow({ ...broken, evaluate, resume: true });
+    expect(course([...first, ...second])).toEqual(course(said));
+    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+  });
+  let kindOfUpdate = 0;
+
+  it('with a network of the catalogue too', async () => {
+    const small = {
+      network: findNetwork('fcn-squeezenet'),
+      recipe: {
+        network: 'fcn-squeezenet',
+        updates: 3,
+        crop: [32, 32],
+        rate: 1e-4,
+        optimizer: { kind: 'adam', weightDecay: 0 },
+      },
+    };
+    const [whole, broken] = [await start(small), await start(small)];
+    const said = await follow(whole);
+    expect(course(await interrupted(broken, at('update', 1)))).toEqual(course(said));
+    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+  });
+
+  it('does nothing more where it had ended', async () => {
+    const options = await start({ network, recipe });
+    await follow({ ...options, evaluate });
+    const before = await bytes(options.run);
+    expect(kinds(await follow({ ...options, evaluate, resume: true }))).toEqual(['start 7', 'end 7']);
+    expect(await bytes(options.run)).toEqual(before);
+  });
+});
+
+describe('a run that cannot go on', () => {
+  it('needs a checkpoint', async () => {
+    const options = await start();
+    await expect(follow({ ...options, resume: true })).rejects.toMatchObject({ code: 'ERR_FILE' });
+  });
+
+  it('has its own recipe', async () => {
+    const options = await start({ recipe: { updates: 1 } });
+    await follow(options);
+    const other = await start({ run: options.run, recipe: { updates: 2 } });
+    await expect(follow({ ...other, resume: true })).rejects.toMatchObject({
+      code: 'ERR_RECIPE',
+      subject: options.run,
+    });
+  });
+
+  it('has its own classes', async () => {
+    const options = await start({ recipe: { updates: 1 } });
+    await follow(options);
+    const other = withClasses(dataset, [...dataset.classes.slice(0, -1), 'zebra']);
+    await expect(follow({ ...options, dataset: other, resume: true })).rejects.toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringMatching(/'tvmonitor'.*'zebra'/),
+    });
+  });
+
+  it('has its own network', async () => {
+    const options = await start({ recipe: { updates: 1 } });
+    await follow(options);
+    const network = toyNetwork({ norm: true });
+    await expect(follow({ ...options, network, resume: true })).rejects.toMatchObject({
+      code: 'ERR_WEIGHTS',
+      message: expect.stringContaining("'bn.weight' [8]"),
+    });
+  });
+});
+
+describe('a loss that is not finite', () => {
+  const steps = (factor: number) => ({ rate: 0.01, schedule: { kind: 'step', factor, every: 2 }, checkpoint: 2 });
+
+  it('ends the run and keeps the last checkpoint', async () => {
+    const options = await start({ recipe: steps(1e32) });
+    let kept: Buffer | undefined;
+    const said: string[] = [];
+    const run = follow(options, async (event) => {
+      said.push(`${event.kind} ${event.update}`);
+    });
+    await expect(run).rejects.toMatchObject({ code: 'ERR_NAN', message: expect.stringMatching(/update 3.*rate/s) });
+    expect(said.at(-1)).toBe('update 3');
+    kept = await bytes(options.run);
+    const good = await start({ recipe: { ...steps(1e32), updates: 2 } });
+    await follow(good);
+    const [ours, theirs] = [await loadCheckpoint(options.run), await loadCheckpoint(good.run)];
+    expect(kept.length).toBeGreaterThan(0);
+    expect(ours.progress.update).toBe(2);
+    expect(ours.tensors).toEqual(theirs.tensors);
+  });
+
+  it.each([{ checkpoint: 1 }, { checkpoint: 100, updates: 3 }])(
+    'never reaches a checkpoint as parameters that are not (%j)',
+    async (changes) => {
+      const options = await start({ recipe: { ...steps(1e45), ...changes } });
+      await expect(follow(options)).rejects.toMatchObject({
+        code: 'ERR_NAN',
+        message: expect.stringMatching(/conv\.weight.*update 3/),
+      });
+      if (changes.checkpoint === 1) expect((await loadCheckpoint(options.run)).progress.update).toBe(2);
+      else await expect(bytes(options.run)).rejects.toMatchObject({ code: 'ENOENT' });
+    },
+  );
+});
+
+describe('evaluations', () => {
+  /** Scores in turn, as an evaluation of every second update finds them. */
+  const inTurn = (...list: number[]) => {
+    let i = 0;
+    return async () => scoresOf(list[i++]!);
+  };
+  const recipe = { updates: 7, evaluation: { every: 2 } };
+
+  it('are made as the recipe says and at the end, and tell the best', async () => {
+    const best: [number, number][] = [];
+    const options = await start({ recipe });
+    const said = await follow({
+      ...options,
+      evaluate: inTurn(0.2, 0.1, 0.4, 0.4),
+      onBest: async (model, tensors) => {
+        expect(model).toMatchObject({ version: 1, network: 'toy', longSide: 64, classes: dataset.classes });
+        best.push([tensors.size, Number(tensors.get('score.bias')!.data[0])]);
+      },
+    });
+    const made = said.filter((e) => e.kind === 'evaluation') as unknown as { update: number; best: boolean }[];
+    expect(made.map((e) => [e.update, e.best])).toEqual([
+      [2, true],
+      [4, false],
+      [6, true],
+      [7, false],
+    ]);
+    expect(best.map(([size]) => size)).toEqual([4, 4]);
+    expect(best[0]![1]).not.toBe(best[1]![1]);
+    expect((await loadCheckpoint(options.run)).progress.best).toEqual({ meanIU: 0.4, update: 6 });
+  });
+
+  it('remember the best across an interruption', async () => {
+    const options = await start({ recipe });
+    const stop = new AbortController();
+    const evaluate = inTurn(0.5, 0.3, 0.6, 0.1);
+    await follow({ ...options, evaluate, signal: stop.signal }, (e) => {
+      if (e.kind === 'update' && e.update === 3) stop.abort();
+    });
+    const said = await follow({ ...options, evaluate, resume: true });
+    expect(said.filter((e) => e.kind === 'evaluation').map((e) => (e as unknown as { best: boolean }).best)).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+
+  it('count an undefined score as none', async () => {
+    const options = await start({ recipe });
+    const said = await follow({ ...options, evaluate: inTurn(Number.NaN, 0, Number.NaN, 0) });
+    expect(said.filter((e) => e.kind === 'evaluation').map((e) => (e as unknown as { best: boolean }).best)).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it('that fail end the run', async () => {
+    const options = await start({ recipe });
+    const evaluate = () => Promise.reject(new Error('no validation data'));
+    await expect(follow({ ...options, evaluate })).rejects.toThrow('no validation data');
+  });
+});
