@@ -1,13 +1,25 @@
 /** @file One typed table of options per command: the parser, `--help` and the documentation come from it. */
 
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { z } from 'zod';
+
+/**
+ * What an option's text must be. The common ones are below; a zod schema fits too, but loading zod takes a tenth of a second,
+ * which `segment` should not wait for.
+ */
+export interface Schema<T> {
+  /** `undefined` asks for the value of an option that is not given. */
+  safeParse(
+    given: unknown,
+  ):
+    | { readonly success: true; readonly data: T }
+    | { readonly success: false; readonly error: { readonly issues: readonly { readonly message: string }[] } };
+}
 
 interface OptionSpec {
   /** commander's flags: `-o, --out <dir>`. */
   readonly flags: string;
   readonly description: string;
-  readonly schema: z.ZodType;
+  readonly schema: Schema<unknown>;
   /** May be given several times; the schema sees a list. */
   readonly repeated?: true;
 }
@@ -15,7 +27,7 @@ interface OptionSpec {
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
 /** What the options of a table parse to. */
-export type Parsed<T extends OptionTable> = { [K in keyof T]: z.output<T[K]['schema']> };
+export type Parsed<T extends OptionTable> = { [K in keyof T]: T[K]['schema'] extends Schema<infer V> ? V : never };
 
 export interface CommandSpec<T extends OptionTable = OptionTable> {
   readonly name: string;
@@ -33,21 +45,42 @@ export function command<const T extends OptionTable>(spec: CommandSpec<T>): Comm
   return spec;
 }
 
-export const flag = z.boolean().default(false);
-export const text = z.string().optional();
-const wholeError = 'Expected a whole number from 1 on.';
-export const whole = z.coerce.number(wholeError).int(wholeError).positive(wholeError).optional();
+/** A schema from a function that returns undefined for text that does not fit. */
+function schema<T>(fallback: T, expected: string, read: (given: string) => T | undefined): Schema<T> {
+  return {
+    safeParse(given) {
+      if (given === undefined) return { success: true, data: fallback };
+      const data = read(String(given));
+      return data === undefined
+        ? { success: false, error: { issues: [{ message: expected }] } }
+        : { success: true, data };
+    },
+  };
+}
+
+export const flag = schema(false, 'Expected no value.', () => true);
+export const text = schema<string | undefined>(undefined, 'Expected text.', (given) => given);
+export const whole = schema<number | undefined>(undefined, 'Expected a whole number from 1 on.', (given) => {
+  const n = Number(given);
+  return Number.isSafeInteger(n) && n >= 1 ? n : undefined;
+});
+export const share = (fallback: number): Schema<number> =>
+  schema(fallback, 'Expected a number from 0 to 1.', (given) => {
+    const n = given.trim() === '' ? Number.NaN : Number(given);
+    return n >= 0 && n <= 1 ? n : undefined;
+  });
 /** `320x480`, height first, or one number for both. */
-export const sizeOption = z
-  .string()
-  .regex(/^\d+(x\d+)?$/, 'Expected HEIGHTxWIDTH, such as 320x480.')
-  .transform((given): readonly [number, number] => {
+export const sizeOption = schema<readonly [number, number] | undefined>(
+  undefined,
+  'Expected HEIGHTxWIDTH, such as 320x480.',
+  (given) => {
+    if (!/^\d+(x\d+)?$/.test(given)) return undefined;
     const [h = 0, w = h] = given.split('x').map(Number);
     return [h, w];
-  })
-  .optional();
+  },
+);
 
-function parser(schema: z.ZodType, repeated: boolean) {
+function parser(schema: Schema<unknown>, repeated: boolean) {
   return (value: string, previous: unknown): unknown => {
     const next = repeated ? [...((previous as string[] | undefined) ?? []), value] : value;
     const result = schema.safeParse(next);

@@ -4,6 +4,7 @@ import { PixelwiseError } from '../errors.js';
 
 /** Results: pipes and scripts read them. */
 export function print(text: string): void {
+  clearLine();
   process.stdout.write(`${text}\n`);
 }
 
@@ -25,7 +26,7 @@ function clearLine(): void {
 export function status(text: string): void {
   if (!live()) return;
   clearLine();
-  process.stderr.write(text.slice(0, (process.stderr.columns ?? 80) - 1));
+  process.stderr.write(text.slice(0, (process.stderr.columns || 80) - 1));
   shown = true;
 }
 
@@ -61,7 +62,9 @@ function useColor(): boolean {
 /** A bar for a share, in the class's color where the terminal shows colors. */
 export function bar(share: number, [r, g, b]: readonly [number, number, number]): string {
   const full = '█'.repeat(Math.max(1, Math.round(share * barWidth)));
-  return useColor() ? `\u001b[38;2;${r};${g};${b}m${full}\u001b[0m` : full;
+  // Black is VOC's background, and often the terminal's.
+  const visible = r + g + b > 0;
+  return visible && useColor() ? `\u001b[38;2;${r};${g};${b}m${full}\u001b[0m` : full;
 }
 
 /** The message of an error as a user should see it, with its stable code. */

@@ -1,7 +1,7 @@
 /** @file The engine's own thread: keeps programs and states, and runs them on a backend one after the other. */
 
 import { internal, PixelwiseError } from '../errors.js';
-import { writeOnnx } from '../graph/onnx/index.js';
+import { writeOnnx } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
 import type { BackendName, Place } from './engine.js';

@@ -71,7 +71,7 @@ type Native = (...args: readonly unknown[]) => unknown;
  * Opens the library once more, by hand, and for good: koffi closes its own handle with the thread, and ONNX Runtime does not
  * survive being unloaded.
  */
-function keepLoaded(koffi: typeof import('koffi'), library: string): void {
+function keepLoaded(koffi: Pick<typeof import('koffi'), 'load'>, library: string): void {
   const now = 2;
   if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(const char16_t *)')(library);
   else koffi.load(null).func('void *dlopen(const char *, int)')(library, now);

@@ -91,13 +91,19 @@ export class Segmenter {
 
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const loaded = await loadModel(options.model);
-    const longSide = options.longSide ?? loaded.description.longSide;
-    if (!Number.isInteger(longSide) || longSide < 1) {
+    const { longSide } = options;
+    if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
       throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
     }
+    // The engine's thread starts while the model is read.
     const engine = createNodeEngine(options.threads === undefined ? {} : { threads: options.threads });
-    return new Segmenter(loaded, engine, longSide);
+    try {
+      const loaded = await loadModel(options.model);
+      return new Segmenter(loaded, engine, longSide ?? loaded.description.longSide);
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
   }
 
   /**

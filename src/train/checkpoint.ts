@@ -12,6 +12,8 @@ export interface Progress {
   readonly update: number;
   /** Best mean IU of an evaluation so far, and the update it was made at. */
   readonly best?: { readonly meanIU: number; readonly update: number };
+  /** The update at which the last evaluation was made. */
+  readonly evaluated?: number;
   /** The recipe as JSON, so that a run is only resumed with its own. */
   readonly recipe: string;
 }

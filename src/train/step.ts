@@ -132,7 +132,7 @@ export class TrainingStep {
         throw new PixelwiseError(
           'ERR_NAN',
           `The loss became ${value} at update ${update}. Lower the rate (now ${lr}), or check whether the loss is summed where the ` +
-            'rate expects a mean; the last checkpoint is still good.',
+            'rate expects a mean; the last checkpoint is kept.',
         );
       }
       losses.push(value);

@@ -4,8 +4,9 @@ import { mkdir } from 'node:fs/promises';
 import type { Dataset } from '../data/dataset.js';
 import { type LoaderOptions, loadBatches } from '../data/loader.js';
 import type { Engine } from '../engine/engine.js';
-import { PixelwiseError } from '../errors.js';
-import type { NamedTensors } from '../graph/tensor.js';
+import { type ErrorCode, PixelwiseError } from '../errors.js';
+import type { Graph } from '../graph/ir.js';
+import { type NamedTensors, sameShape, sizeOf } from '../graph/tensor.js';
 import type { Scores } from '../metrics/scores.js';
 import { type Network, networkGraph } from '../nets/network.js';
 import type { ModelDescription } from '../weights/model.js';
@@ -71,17 +72,52 @@ function loaderOptions(o: TrainOptions, startUpdate: number): LoaderOptions {
   };
 }
 
-async function resumed(o: TrainOptions): Promise<Checkpoint | undefined> {
+/** The checkpoint to go on from, if it belongs to this run: recipe, classes and parameters. */
+async function resumed(o: TrainOptions, graph: Graph): Promise<Checkpoint | undefined> {
   if (!o.resume) return undefined;
   const checkpoint = await loadCheckpoint(o.run);
+  const refuse = (code: ErrorCode, message: string) =>
+    new PixelwiseError(code, `The run in '${o.run}' ${message}`, { subject: o.run });
   if (checkpoint.progress.recipe !== JSON.stringify(o.recipe)) {
-    throw new PixelwiseError(
+    throw refuse(
       'ERR_RECIPE',
-      `The run in '${o.run}' was started with another recipe, so going on would mix two. Resume it with its own, or start a new run folder.`,
-      { subject: o.run },
+      'was started with another recipe, so going on would mix two. Resume it with its own, or start a new run folder.',
+    );
+  }
+  const [theirs, ours] = [checkpoint.model.classes, o.dataset.classes];
+  const i = Array.from({ length: Math.max(theirs.length, ours.length) }, (_, c) => c).find(
+    (c) => theirs[c] !== ours[c],
+  );
+  if (i !== undefined) {
+    throw refuse(
+      'ERR_DATA',
+      `was started on other classes: class ${i} is '${theirs[i] ?? 'none'}' there and '${ours[i] ?? 'none'}' in the data set ` +
+        `${o.dataset.name}. Resume it on its own data, or start a new run folder.`,
+    );
+  }
+  for (const { value } of graph.parameters) {
+    const held = checkpoint.tensors.get(value.name);
+    if (held && sameShape(held.shape, value.shape)) continue;
+    throw refuse(
+      'ERR_WEIGHTS',
+      `was started with another network: expected a parameter '${value.name}' [${value.shape}], its checkpoint has ` +
+        `${held ? `[${held.shape}]` : 'none'}. Start a new run folder.`,
     );
   }
   return checkpoint;
+}
+
+/** A checkpoint with a single value that is no number could never be trained on: the one before it is worth more. */
+function checkFinite(tensors: NamedTensors, update: number): void {
+  for (const [name, { data }] of tensors) {
+    if (!(data instanceof Float32Array) || data.every(Number.isFinite)) continue;
+    throw new PixelwiseError(
+      'ERR_NAN',
+      `'${name}' is no longer finite after update ${update}. Lower the rate, or check whether the loss is summed where the ` +
+        'rate expects a mean; no checkpoint is made of it.',
+      { subject: name },
+    );
+  }
 }
 
 /**
@@ -90,13 +126,14 @@ async function resumed(o: TrainOptions): Promise<Checkpoint | undefined> {
  * The same recipe and data give the same numbers, and a resumed run continues bit for bit. When the signal stops the run it
  * saves a checkpoint and ends with `interrupted`. Leaving the loop early ends it without saving.
  *
- * @throws ERR_NAN when the loss is not finite (the last checkpoint is kept), ERR_RECIPE, and what data and engine throw
+ * @throws ERR_NAN when the loss or a parameter is not finite (the last checkpoint is kept); ERR_RECIPE, ERR_DATA or
+ *   ERR_WEIGHTS where a checkpoint is not of this run; and what data and engine throw
  */
 export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { recipe, network, dataset, engine } = o;
   await mkdir(o.run, { recursive: true });
-  const before = await resumed(o);
   const graph = networkGraph(network, { classes: dataset.classes.length, batch: recipe.batch, size: recipe.crop });
+  const before = await resumed(o, graph);
   const tensors = new Map([...initialize(graph.parameters, recipe.seed), ...(before?.tensors ?? o.weights ?? [])]);
   const step = await TrainingStep.create(engine, graph, tensors, {
     ...recipe.loss,
@@ -108,6 +145,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
   });
   let update = before?.progress.update ?? 0;
   let best = before?.progress.best;
+  let evaluated = before?.progress.evaluated;
   let saved = before ? update : -1;
   const model: ModelDescription = {
     version: 1,
@@ -118,8 +156,15 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
     ...o.description,
   };
   const save = async (): Promise<TrainEvent> => {
-    const progress: Progress = { update, recipe: JSON.stringify(recipe), ...(best && { best }) };
-    await saveCheckpoint(o.run, { model, tensors: await step.read(true), progress });
+    const progress: Progress = {
+      update,
+      recipe: JSON.stringify(recipe),
+      ...(best && { best }),
+      ...(evaluated !== undefined && { evaluated }),
+    };
+    const current = await step.read(true);
+    checkFinite(current, update);
+    await saveCheckpoint(o.run, { model, tensors: current, progress });
     saved = update;
     return { kind: 'checkpoint', update };
   };
@@ -131,39 +176,51 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
       best = { meanIU: scores.meanIU, update };
       await o.onBest?.(model, current);
     }
+    evaluated = update;
     return { kind: 'evaluation', update, scores, best: better };
   };
 
+  const isEvaluationDue = () =>
+    update > 0 &&
+    evaluated !== update &&
+    recipe.evaluation !== undefined &&
+    (update % recipe.evaluation.every === 0 || update === recipe.updates);
+
   const trained = graph.parameters.filter((p) => p.trainable);
-  yield {
-    kind: 'start',
-    update,
-    updates: recipe.updates,
-    parameters: trained.reduce((n, p) => n + p.value.shape.reduce((a, d) => a * d, 1), 0),
-  };
   let interrupted = false;
   try {
-    let micro: StepInput[] = [];
-    let began = performance.now();
-    for await (const { images, labels, epoch } of loadBatches(dataset, loaderOptions(o, update))) {
-      micro.push({ image: images, labels });
-      if (micro.length < recipe.accumulate) continue;
-      const rate = rateAt(recipe.schedule, recipe.rate, update, recipe.updates, recipe.warmup);
-      const losses = await step.run(micro, update, rate);
-      micro = [];
-      update++;
-      const loss = losses.reduce((a, v) => a + v, 0) / losses.length;
-      yield { kind: 'update', update, loss, rate, epoch, milliseconds: performance.now() - began };
-      const due = recipe.evaluation && (update % recipe.evaluation.every === 0 || update === recipe.updates);
-      if (due && o.evaluate) yield await evaluateNow(o.evaluate);
-      if (update % recipe.checkpoint === 0) yield await save();
-      began = performance.now();
+    yield {
+      kind: 'start',
+      update,
+      updates: recipe.updates,
+      parameters: trained.reduce((n, p) => n + sizeOf(p.value.shape), 0),
+    };
+    try {
+      // A run that was stopped in the middle of an evaluation makes it first.
+      if (isEvaluationDue() && o.evaluate) yield await evaluateNow(o.evaluate);
+      let micro: StepInput[] = [];
+      let began = performance.now();
+      for await (const { images, labels, epoch } of loadBatches(dataset, loaderOptions(o, update))) {
+        micro.push({ image: images, labels });
+        if (micro.length < recipe.accumulate) continue;
+        const rate = rateAt(recipe.schedule, recipe.rate, update, recipe.updates, recipe.warmup);
+        const losses = await step.run(micro, update, rate);
+        micro = [];
+        update++;
+        const loss = losses.reduce((a, v) => a + v, 0) / losses.length;
+        yield { kind: 'update', update, loss, rate, epoch, milliseconds: performance.now() - began };
+        if (isEvaluationDue() && o.evaluate) yield await evaluateNow(o.evaluate);
+        if (update % recipe.checkpoint === 0) yield await save();
+        began = performance.now();
+      }
+    } catch (error) {
+      if (!o.signal?.aborted || error !== o.signal.reason) throw error;
+      interrupted = true;
     }
-  } catch (error) {
-    if (!o.signal?.aborted || error !== o.signal.reason) throw error;
-    interrupted = true;
+    if (saved !== update) yield await save();
+  } finally {
+    // An engine that failed has nothing to give back; its own error is the one to hear of.
+    await step.dispose().catch(() => undefined);
   }
-  if (saved !== update) yield await save();
-  await step.dispose();
   yield { kind: 'end', update, interrupted };
 }

@@ -145,10 +145,20 @@ describe('a loss that explodes', () => {
   const run = join(work, 'exploded');
   // The rate is as it should be for three updates, then 1e26.
   const exploding = ['schedule.kind=step', 'schedule.factor=1e30', 'schedule.every=3'].flatMap((s) => ['--set', s]);
-  const words = ['train', recipe, ...exploding, '--set', 'evaluation.every=8', '--data', `voc:${voc}`, '--out', run];
+  const words = () => [
+    'train',
+    recipe,
+    ...exploding,
+    '--set',
+    'evaluation.every=8',
+    '--data',
+    `voc:${voc}`,
+    '--out',
+    run,
+  ];
 
   it('ends with 1 and advice, and the last good checkpoint stays', async () => {
-    const { code, stdout, stderr } = await pixelwise(words);
+    const { code, stdout, stderr } = await pixelwise(words());
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(linesOf(stderr)).toHaveLength(1);
     expect(stderr).toMatch(/^The loss became (NaN|Infinity).*Lower the rate \(now 1e\+26\).*\[ERR_NAN\]\n$/);
@@ -163,7 +173,7 @@ describe('a loss that explodes', () => {
 
   it('after a crash the log goes on from the checkpoint, without what is done again', async () => {
     await appendFile(join(run, 'log.jsonl'), '{"kind":"upda');
-    const { code } = await pixelwise([...words, '--resume']);
+    const { code } = await pixelwise([...words(), '--resume']);
     expect(code).toBe(1);
     const events = await logOf(run);
     expect(updatesIn(events)).toEqual([1, 2, 3, 4]);
@@ -172,7 +182,7 @@ describe('a loss that explodes', () => {
 
   it('resuming with another recipe is refused, and the kept one stays', async () => {
     const kept = await readFile(join(run, 'recipe.json'));
-    const { code, stderr } = await pixelwise([...words, '--set', 'rate=1e-5', '--resume']);
+    const { code, stderr } = await pixelwise([...words(), '--set', 'rate=1e-5', '--resume']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/started with another recipe.*\[ERR_RECIPE\]/);
     expect(await readFile(join(run, 'recipe.json'))).toEqual(kept);

@@ -40,6 +40,8 @@ async function start({ recipe, ...changes }: Changes = {}) {
   return { recipe: toyRecipe(recipe), network: toyNetwork(), dataset, engine, ...changes, run };
 }
 const bytes = (run: string) => readFile(checkpointFile(run));
+/** Whether two runs ended with the same checkpoint. A matcher would compare megabytes one by one. */
+const sameBytes = async (a: string, b: string) => (await bytes(a)).equals(await bytes(b));
 
 /** What a run is for: its losses, rates and scores. */
 const course = (said: readonly Said[]) => said.filter((e) => e.kind === 'update' || e.kind === 'evaluation');
@@ -61,7 +63,7 @@ describe('a run', () => {
       'end 4',
     ]);
     const updates = said.filter((e) => e.kind === 'update') as Extract<Said, { kind: 'update' }>[];
-    expect(updates.map((e) => (e as { rate: number }).rate / 0.05)).toEqual([1, 0.75, 0.5, 0.25]);
+    expect(updates.map((e) => (e as { rate: number }).rate)).toEqual([1, 0.75, 0.5, 0.25].map((share) => 0.05 * share));
     // Two batches of two pictures per update: the fifth picture ends the first epoch.
     expect(updates.map((e) => (e as { epoch: number }).epoch)).toEqual([0, 1, 2, 2]);
     expect(said[0]).toMatchObject({ updates: 4, parameters: 8 * 27 + 8 + 21 * 8 + 21 });
@@ -77,14 +79,16 @@ describe('a run', () => {
     ];
     const said = await follow(first);
     expect(await follow(second)).toEqual(said);
-    expect(await bytes(second.run)).toEqual(await bytes(first.run));
-    expect(course(await follow(other))).not.toEqual(course(said));
+    expect(await sameBytes(second.run, first.run)).toBe(true);
+    const differs = course(await follow(other));
+    expect(differs).not.toEqual(course(said));
+    expect(await sameBytes(other.run, first.run)).toBe(false);
   });
 
   it('learns', async () => {
     const said = await follow(
       await start({
-        recipe: { updates: 60, batch: 4, rate: 0.02, optimizer: { kind: 'adam', weightDecay: 0 }, checkpoint: 1000 },
+        recipe: { updates: 80, batch: 4, rate: 0.03, optimizer: { kind: 'adam', weightDecay: 0 }, checkpoint: 1000 },
       }),
     );
     const losses = course(said).map((e) => (e as unknown as { loss: number }).loss);
@@ -98,13 +102,13 @@ describe('a run', () => {
         multipliers: [{ pattern: '^conv', rate: 0 }, { pattern: 'bias$', rate: 0 }, { pattern: '^score.bias' }],
       },
     });
-    const after = async () => (await loadCheckpoint(options.run)).tensors;
+    const saved = async () => (await loadCheckpoint(options.run)).tensors;
     const stop = new AbortController();
     stop.abort();
     await follow({ ...options, signal: stop.signal });
-    const before = await after();
+    const before = await saved();
     await follow({ ...options, resume: true });
-    const trained = await after();
+    const trained = await saved();
     for (const name of ['conv.weight', 'conv.bias']) expect(trained.get(name), name).toEqual(before.get(name));
     for (const name of ['score.weight', 'score.bias']) expect(trained.get(name), name).not.toEqual(before.get(name));
     expect([...trained.keys()].filter((n) => n.startsWith('momentum/'))).toEqual([
@@ -184,7 +188,7 @@ describe('a run that was stopped and goes on', () => {
     const [whole, broken] = [await start({ network, recipe }), await start({ network, recipe })];
     const said = await follow({ ...whole, evaluate });
     expect(course(await interrupted({ ...broken, evaluate }, ...when))).toEqual(course(said));
-    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+    expect(await sameBytes(broken.run, whole.run)).toBe(true);
   });
 
   it.each([4, 7])('in the middle of the evaluation of update %i makes it again', async (update) => {
@@ -196,7 +200,7 @@ describe('a run that was stopped and goes on', () => {
         ...broken,
         signal: stop.signal,
         evaluate: async (model, tensors) => {
-          if (kindOfUpdate === update) {
+          if (reached === update) {
             stop.abort();
             stop.signal.throwIfAborted();
           }
@@ -204,14 +208,13 @@ describe('a run that was stopped and goes on', () => {
         },
       },
       (event) => {
-        kindOfUpdate = event.update;
+        reached = event.update;
       },
     );
     const second = await follow({ ...broken, evaluate, resume: true });
     expect(course([...first, ...second])).toEqual(course(said));
-    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+    expect(await sameBytes(broken.run, whole.run)).toBe(true);
   });
-  let kindOfUpdate = 0;
 
   it('with a network of the catalogue too', async () => {
     const small = {
@@ -227,7 +230,7 @@ describe('a run that was stopped and goes on', () => {
     const [whole, broken] = [await start(small), await start(small)];
     const said = await follow(whole);
     expect(course(await interrupted(broken, at('update', 1)))).toEqual(course(said));
-    expect(await bytes(broken.run)).toEqual(await bytes(whole.run));
+    expect(await sameBytes(broken.run, whole.run)).toBe(true);
   });
 
   it('does nothing more where it had ended', async () => {
@@ -281,18 +284,15 @@ describe('a loss that is not finite', () => {
 
   it('ends the run and keeps the last checkpoint', async () => {
     const options = await start({ recipe: steps(1e32) });
-    let kept: Buffer | undefined;
     const said: string[] = [];
-    const run = follow(options, async (event) => {
+    const run = follow(options, (event) => {
       said.push(`${event.kind} ${event.update}`);
     });
     await expect(run).rejects.toMatchObject({ code: 'ERR_NAN', message: expect.stringMatching(/update 3.*rate/s) });
     expect(said.at(-1)).toBe('update 3');
-    kept = await bytes(options.run);
     const good = await start({ recipe: { ...steps(1e32), updates: 2 } });
     await follow(good);
     const [ours, theirs] = [await loadCheckpoint(options.run), await loadCheckpoint(good.run)];
-    expect(kept.length).toBeGreaterThan(0);
     expect(ours.progress.update).toBe(2);
     expect(ours.tensors).toEqual(theirs.tensors);
   });

@@ -20,11 +20,6 @@ export function fill(shape: readonly number[], t: number, amp: number, base = 0)
   return { dtype: 'float32', shape, data };
 }
 
-/** Integers from 0 to `n` - 1. */
-export function fillInts(shape: readonly number[], t: number, n: number): Int32Array {
-  return Int32Array.from({ length: sizeOf(shape) }, (_, i) => hash(i, t) % n);
-}
-
 /** A picture of 8 x 8 blocks with noise, [1, C, H, W]. */
 export function fillImage(shape: readonly number[], t: number, amp: number): Tensor<'float32'> {
   const [, c, h, w] = shape as [number, number, number, number];

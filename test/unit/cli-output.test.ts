@@ -1,7 +1,7 @@
 /** @file What the command line prints, to the letter. */
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { bar, errorJson, errorText, formatDuration, percent, say, status, table } from '../../src/cli/output.js';
+import { bar, errorJson, errorText, formatDuration, percent, print, say, status, table } from '../../src/cli/output.js';
 import { PixelwiseError } from '../../src/errors.js';
 
 describe('formatDuration', () => {
@@ -87,6 +87,11 @@ describe('bar', () => {
     ['TERM=dumb', true, { TERM: 'dumb' }, false],
   ])('obeys %s', (_, isTTY, variables, expected) => expect(colored(isTTY, variables)).toBe(expected));
 
+  it('leaves black uncolored, which a dark terminal would hide', () => {
+    process.env.FORCE_COLOR = '1';
+    expect(bar(1, [0, 0, 0])).toBe('█'.repeat(24));
+  });
+
   it('ends its color', () => {
     process.env.FORCE_COLOR = '1';
     expect(bar(1, red).endsWith('\u001b[0m')).toBe(true);
@@ -94,15 +99,17 @@ describe('bar', () => {
 });
 
 describe('the live line', () => {
-  /** What is written to a stderr of 20 columns. */
-  function written(isTTY: boolean, act: () => void): string {
+  /** What is written to both streams; stderr has 20 columns unless told. */
+  function written(isTTY: boolean, act: () => void, columns = 20): string {
     let text = '';
-    const write = vi.spyOn(process.stderr, 'write').mockImplementation((part) => {
-      text += part;
-      return true;
-    });
+    const writes = [process.stderr, process.stdout].map((stream) =>
+      vi.spyOn(stream, 'write').mockImplementation((part) => {
+        text += part;
+        return true;
+      }),
+    );
     const before = { isTTY: process.stderr.isTTY, columns: process.stderr.columns, TERM: process.env.TERM };
-    Object.assign(process.stderr, { isTTY, columns: 20 });
+    Object.assign(process.stderr, { isTTY, columns });
     process.env.TERM = 'xterm';
     try {
       act();
@@ -111,7 +118,7 @@ describe('the live line', () => {
       Object.assign(process.stderr, { isTTY: before.isTTY, columns: before.columns });
       if (before.TERM === undefined) delete process.env.TERM;
       else process.env.TERM = before.TERM;
-      write.mockRestore();
+      for (const write of writes) write.mockRestore();
     }
   }
 
@@ -122,6 +129,19 @@ describe('the live line', () => {
       say('done');
     });
     expect(text).toBe('1/3\r\u001b[K2/3 and more than t\r\u001b[Kdone\n');
+  });
+
+  it('is gone before a result is printed', () => {
+    const text = written(true, () => {
+      status('1/3');
+      print('cat');
+    });
+    expect(text).toBe('1/3\r\u001b[Kcat\n');
+  });
+
+  it('is whole where the terminal does not know its width', () => {
+    expect(written(true, () => status('1/3'), 0)).toBe('1/3');
+    written(true, () => say(''));
   });
 
   it('is nothing where no terminal watches', () => {

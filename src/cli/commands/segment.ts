@@ -1,14 +1,13 @@
 /** @file `pixelwise segment`: masks and overlays of pictures. */
 
 import { basename, dirname, extname, join } from 'node:path';
-import { z } from 'zod';
 import { PixelwiseError } from '../../errors.js';
 import { makeFolder, writeFileAtomic } from '../../files.js';
 import { defaultModel } from '../../segment/model.js';
 import type { Segmentation } from '../../segment/segmentation.js';
 import { Segmenter } from '../../segment/segmenter.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, text, whole } from '../options.js';
+import { command, flag, share, text, whole } from '../options.js';
 import { bar, errorJson, errorText, percent, print, say, status } from '../output.js';
 
 /** Where the results of each input go; two inputs may not share a place. */
@@ -77,7 +76,7 @@ export const segment = command({
     opacity: {
       flags: '--opacity <0..1>',
       description: 'how strongly the overlay is tinted',
-      schema: z.coerce.number().min(0).max(1).default(0.55),
+      schema: share(0.55),
     },
     json: { flags: '--json', description: 'print one JSON object per picture', schema: flag },
   },

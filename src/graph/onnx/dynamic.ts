@@ -90,7 +90,9 @@ class Lowering {
         written.input[place.input] = this.#list(elements, `${node!.name}/${name}`);
       }
       this.#proto.node.push(written);
-      node?.outputs.forEach((v, i) => this.#names.set(v, written.output[i]!));
+      node?.outputs.forEach((v, i) => {
+        this.#names.set(v, written.output[i]!);
+      });
     });
     const used = new Set(this.#proto.node.flatMap((n) => n.input));
     this.#proto.initializer = this.#proto.initializer.filter(
