@@ -79,7 +79,7 @@ function keepLoaded(koffi: Pick<typeof import('koffi'), 'load'>, library: string
 
 /** Opens the library. @throws ERR_ENGINE if koffi is absent or the library too old */
 export async function loadOrtApi(library: string): Promise<OrtApi> {
-  const { default: koffi } = await import('koffi').catch((cause: unknown) => {
+  const koffi = await import('koffi').catch((cause: unknown) => {
     throw ortFailure(
       "be called: the package 'koffi' is not installed (npm install koffi), or choose backend 'node'",
       cause,

@@ -28,8 +28,28 @@ const progressKey = 'pixelwise.progress';
 
 export const checkpointFile = (run: string): string => join(run, 'last.safetensors');
 
-/** Writes the checkpoint beside the old one and puts it in its place. */
+/** Whether every number is one: 0 times anything else is not 0. */
+function isFiniteThroughout(data: Float32Array): boolean {
+  let zero = 0;
+  for (let i = 0; i < data.length; i++) zero += 0 * data[i]!;
+  return zero === 0;
+}
+
+/**
+ * Writes the checkpoint beside the old one and puts it in its place.
+ *
+ * @throws ERR_NAN where a tensor is not finite: nothing could go on from that, so the checkpoint before it stays
+ */
 export async function saveCheckpoint(run: string, { model, tensors, progress }: Checkpoint): Promise<void> {
+  for (const [name, { data }] of tensors) {
+    if (!(data instanceof Float32Array) || isFiniteThroughout(data)) continue;
+    throw new PixelwiseError(
+      'ERR_NAN',
+      `'${name}' is no longer finite after update ${progress.update}. Lower the rate, or check whether the loss is summed ` +
+        'where the rate expects a mean; no checkpoint is made of it.',
+      { subject: name },
+    );
+  }
   await writeFileAtomic(checkpointFile(run), writeModel(model, tensors, { [progressKey]: JSON.stringify(progress) }));
 }
 

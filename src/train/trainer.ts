@@ -4,15 +4,14 @@ import { mkdir } from 'node:fs/promises';
 import type { Dataset } from '../data/dataset.js';
 import { type LoaderOptions, loadBatches } from '../data/loader.js';
 import type { Engine } from '../engine/engine.js';
-import { type ErrorCode, PixelwiseError } from '../errors.js';
-import type { Graph } from '../graph/ir.js';
-import { type NamedTensors, sameShape, sizeOf } from '../graph/tensor.js';
+import { type NamedTensors, sizeOf } from '../graph/tensor.js';
 import type { Scores } from '../metrics/scores.js';
 import { type Network, networkGraph } from '../nets/network.js';
 import type { ModelDescription } from '../weights/model.js';
-import { type Checkpoint, loadCheckpoint, type Progress, saveCheckpoint } from './checkpoint.js';
+import { type Progress, saveCheckpoint } from './checkpoint.js';
 import { initialize } from './initialize.js';
 import type { Recipe } from './recipe.js';
+import { resumable } from './resume.js';
 import { rateAt } from './schedule.js';
 import { type StepInput, TrainingStep } from './step.js';
 
@@ -72,54 +71,6 @@ function loaderOptions(o: TrainOptions, startUpdate: number): LoaderOptions {
   };
 }
 
-/** The checkpoint to go on from, if it belongs to this run: recipe, classes and parameters. */
-async function resumed(o: TrainOptions, graph: Graph): Promise<Checkpoint | undefined> {
-  if (!o.resume) return undefined;
-  const checkpoint = await loadCheckpoint(o.run);
-  const refuse = (code: ErrorCode, message: string) =>
-    new PixelwiseError(code, `The run in '${o.run}' ${message}`, { subject: o.run });
-  if (checkpoint.progress.recipe !== JSON.stringify(o.recipe)) {
-    throw refuse(
-      'ERR_RECIPE',
-      'was started with another recipe, so going on would mix two. Resume it with its own, or start a new run folder.',
-    );
-  }
-  const [theirs, ours] = [checkpoint.model.classes, o.dataset.classes];
-  const i = Array.from({ length: Math.max(theirs.length, ours.length) }, (_, c) => c).find(
-    (c) => theirs[c] !== ours[c],
-  );
-  if (i !== undefined) {
-    throw refuse(
-      'ERR_DATA',
-      `was started on other classes: class ${i} is '${theirs[i] ?? 'none'}' there and '${ours[i] ?? 'none'}' in the data set ` +
-        `${o.dataset.name}. Resume it on its own data, or start a new run folder.`,
-    );
-  }
-  for (const { value } of graph.parameters) {
-    const held = checkpoint.tensors.get(value.name);
-    if (held && sameShape(held.shape, value.shape)) continue;
-    throw refuse(
-      'ERR_WEIGHTS',
-      `was started with another network: expected a parameter '${value.name}' [${value.shape}], its checkpoint has ` +
-        `${held ? `[${held.shape}]` : 'none'}. Start a new run folder.`,
-    );
-  }
-  return checkpoint;
-}
-
-/** A checkpoint with a single value that is no number could never be trained on: the one before it is worth more. */
-function checkFinite(tensors: NamedTensors, update: number): void {
-  for (const [name, { data }] of tensors) {
-    if (!(data instanceof Float32Array) || data.every(Number.isFinite)) continue;
-    throw new PixelwiseError(
-      'ERR_NAN',
-      `'${name}' is no longer finite after update ${update}. Lower the rate, or check whether the loss is summed where the ` +
-        'rate expects a mean; no checkpoint is made of it.',
-      { subject: name },
-    );
-  }
-}
-
 /**
  * Trains a network and yields what happens.
  *
@@ -133,7 +84,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
   const { recipe, network, dataset, engine } = o;
   await mkdir(o.run, { recursive: true });
   const graph = networkGraph(network, { classes: dataset.classes.length, batch: recipe.batch, size: recipe.crop });
-  const before = await resumed(o, graph);
+  const before = o.resume ? await resumable(o.run, recipe, dataset, graph) : undefined;
   const tensors = new Map([...initialize(graph.parameters, recipe.seed), ...(before?.tensors ?? o.weights ?? [])]);
   const step = await TrainingStep.create(engine, graph, tensors, {
     ...recipe.loss,
@@ -162,9 +113,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
       ...(best && { best }),
       ...(evaluated !== undefined && { evaluated }),
     };
-    const current = await step.read(true);
-    checkFinite(current, update);
-    await saveCheckpoint(o.run, { model, tensors: current, progress });
+    await saveCheckpoint(o.run, { model, tensors: await step.read(true), progress });
     saved = update;
     return { kind: 'checkpoint', update };
   };

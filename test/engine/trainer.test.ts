@@ -195,6 +195,7 @@ describe('a run that was stopped and goes on', () => {
     const [whole, broken] = [await start({ network, recipe }), await start({ network, recipe })];
     const said = await follow({ ...whole, evaluate });
     const stop = new AbortController();
+    let reached = 0;
     const first = await follow(
       {
         ...broken,

@@ -235,7 +235,7 @@ export const trainCommand = command({
       return interruptedCode;
     }
     const model = await finish(run, `${recipeName}: ${network.title}`);
-    say(`Done: ${model}. Score it with: pixelwise eval --data ${o.data} --model ${model}`);
+    say(`Done: ${model}. Score it with: pixelwise eval --data ${quoted(o.data)} --model ${quoted(model)}`);
     return 0;
   },
 });
