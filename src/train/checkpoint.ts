@@ -1,21 +1,36 @@
 /** @file Checkpoints: a model file that also holds the optimiser's state and where the run stands. */
 
 import { join } from 'node:path';
+import { z } from 'zod';
 import { PixelwiseError } from '../errors.js';
 import { readBytes, writeFileAtomic } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { describedModel, type ModelDescription, writeModel } from '../weights/model.js';
 import { readSafetensors } from '../weights/safetensors.js';
 
-export interface Progress {
+const update = z.number().int().nonnegative();
+
+const progressSchema = z.object({
   /** Updates done. */
-  readonly update: number;
+  update,
   /** Best mean IU of an evaluation so far, and the update it was made at. */
-  readonly best?: { readonly meanIU: number; readonly update: number };
+  best: z.object({ meanIU: z.number(), update }).optional(),
   /** The update at which the last evaluation was made. */
-  readonly evaluated?: number;
+  evaluated: update.optional(),
   /** The recipe as JSON, so that a run is only resumed with its own. */
-  readonly recipe: string;
+  recipe: z.string(),
+});
+
+/** Where a run stands. */
+export type Progress = Readonly<z.output<typeof progressSchema>>;
+
+/** The progress in a file's metadata, or undefined where there is none that makes sense. */
+function readProgress(text: string | undefined): Progress | undefined {
+  try {
+    return progressSchema.safeParse(JSON.parse(text ?? '')).data;
+  } catch {
+    return undefined;
+  }
 }
 
 export interface Checkpoint {
@@ -60,8 +75,8 @@ export async function loadCheckpoint(run: string): Promise<Checkpoint> {
   const file = checkpointFile(run);
   const { tensors, metadata } = readSafetensors(await readBytes(file), file);
   const model = describedModel(metadata, file);
-  const text = metadata[progressKey];
-  if (!model || text === undefined) {
+  const progress = readProgress(metadata[progressKey]);
+  if (!model || !progress) {
     throw new PixelwiseError(
       'ERR_FORMAT',
       `'${file}' is no checkpoint of a training run. Start the run anew without --resume.`,
@@ -70,5 +85,5 @@ export async function loadCheckpoint(run: string): Promise<Checkpoint> {
       },
     );
   }
-  return { model, tensors, progress: JSON.parse(text) as Progress };
+  return { model, tensors, progress };
 }

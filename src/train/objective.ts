@@ -28,6 +28,17 @@ function beforeReshape(b: GraphBuilder, value: Value): Value {
   return maker?.op === 'Reshape' ? beforeReshape(b, maker.inputs[0]!) : value;
 }
 
+/** The graph without the nodes that no output needs. */
+function pruned(graph: Graph): Graph {
+  const needed = new Set(graph.outputs.map((o) => o.value));
+  const nodes = graph.nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((v) => needed.has(v))) return false;
+    for (const v of node.inputs) if (v) needed.add(v);
+    return true;
+  });
+  return { ...graph, nodes: nodes.reverse() };
+}
+
 /**
  * Extends a network's graph, which has an output `scores` [N, C, H, W], by the cross entropy against an input `labels`
  * (uint8 [N, H, W], 255 = void) and its gradients. Outputs: `loss` and one gradient per trained parameter.
@@ -58,5 +69,6 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
   }
   const { outputs, ...rest } = b.finish();
   // The scores themselves stay inside: fetching them would copy the largest map of the network.
-  return { graph: { ...rest, outputs: outputs.filter((o) => o !== found) }, trained, masks, statistics: replaced };
+  const graph = pruned({ ...rest, outputs: outputs.filter((o) => o !== found) });
+  return { graph, trained, masks, statistics: replaced };
 }

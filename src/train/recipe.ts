@@ -9,6 +9,15 @@ const positive = z.number().positive();
 const count = z.number().int().positive();
 const share = z.number().min(0).max(1);
 
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const schedule = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('fixed') }),
   z.strictObject({ kind: z.literal('poly'), power: positive }),
@@ -41,7 +50,10 @@ const recipe = z.strictObject({
   /** Height and width of the training crops. */
   crop: z.tuple([count, count]),
   /** Pictures are scaled by a factor drawn evenly from this range. */
-  scale: z.tuple([positive, positive]).default([1, 1]),
+  scale: z
+    .tuple([positive, positive])
+    .refine(([least, most]) => least <= most, 'expected a range from the smaller to the larger factor')
+    .default([1, 1]),
   /** In use, pictures with a longer side are reduced to this, in pixels: about the scale that the crops were cut from. */
   longSide: count.default(512),
   /** Probability of a left-right mirror. */
@@ -64,7 +76,11 @@ const recipe = z.strictObject({
   /** Factors for the parameters whose names match; the last match counts. They multiply the network's own. */
   multipliers: z
     .array(
-      z.strictObject({ pattern: z.string(), rate: z.number().min(0).default(1), decay: z.number().min(0).default(1) }),
+      z.strictObject({
+        pattern: z.string().refine(isPattern, 'expected a regular expression'),
+        rate: z.number().min(0).default(1),
+        decay: z.number().min(0).default(1),
+      }),
     )
     .default([]),
   batchNorm: z.enum(['batch', 'frozen']).default('batch'),
@@ -75,23 +91,47 @@ const recipe = z.strictObject({
 
 export type Recipe = z.output<typeof recipe>;
 
-/** The keys of the object that an issue points into, for a hint at the nearest one. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = recipe;
-  for (const key of path) {
-    while (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) schema = schema.unwrap();
-    schema = schema instanceof z.ZodObject ? schema.shape[key as string] : undefined;
-  }
-  while (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) schema = schema.unwrap();
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+const unwrapped = (schema: unknown): unknown =>
+  schema instanceof z.ZodDefault || schema instanceof z.ZodOptional ? unwrapped(schema.unwrap()) : schema;
+
+type Kinds = z.ZodDiscriminatedUnion<z.ZodObject<{ kind: z.ZodLiteral<string> }>[]>;
+const isKinds = (schema: unknown): schema is Kinds => schema instanceof z.ZodDiscriminatedUnion;
+const kindOf = (option: Kinds['options'][number]): string => option.shape.kind.value;
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const memberOf = (value: unknown, key: PropertyKey): unknown =>
+  isRecord(value) && Object.hasOwn(value, key) ? value[key as string] : undefined;
+
+/** What an object must hold; of several kinds the one that it says to be. */
+function shapeOf(schema: unknown, value: unknown): Record<string, unknown> {
+  const one = isKinds(schema) ? schema.options.find((o) => kindOf(o) === memberOf(value, 'kind')) : schema;
+  return one instanceof z.ZodObject ? one.shape : {};
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+/** The schema that an issue points to, and the value found there. */
+function resolve(path: readonly PropertyKey[], values: unknown): { schema: unknown; value: unknown } {
+  let [schema, value]: unknown[] = [unwrapped(recipe), values];
+  for (const key of path) {
+    schema = unwrapped(schema instanceof z.ZodArray ? schema.element : memberOf(shapeOf(schema, value), key));
+    value = memberOf(value, key);
+  }
+  return { schema, value };
+}
+
+function explain(issue: z.core.$ZodIssue, values: unknown): string {
   const at = issue.path.join('.') || 'recipe';
+  if (issue.code === 'invalid_union') {
+    const { schema, value } = resolve(issue.path.slice(0, -1), values);
+    const kinds = isKinds(schema) ? schema.options.map((o) => `'${kindOf(o)}'`) : [];
+    const kind = memberOf(value, 'kind');
+    const received = kind === undefined ? 'nothing' : typeof kind === 'string' ? `'${kind}'` : JSON.stringify(kind);
+    return `${at}: expected ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)}, received ${received}`;
+  }
   if (issue.code !== 'unrecognized_keys') return `${at}: ${issue.message}`;
+  const { schema, value } = resolve(issue.path, values);
   return issue.keys
     .map((key) => {
-      const guess = nearest(key, knownKeys(issue.path));
+      const guess = nearest(key, Object.keys(shapeOf(schema, value)));
       return `unknown key '${[...issue.path, key].join('.')}'${guess ? `; did you mean '${guess}'?` : ''}`;
     })
     .join('; ');
@@ -107,7 +147,7 @@ export function checkRecipe(values: unknown, source: string): Recipe {
   if (result.success) return result.data;
   throw new PixelwiseError(
     'ERR_RECIPE',
-    `Recipe '${source}' is not valid: ${result.error.issues.map(explain).join('; ')}.`,
+    `Recipe '${source}' is not valid: ${result.error.issues.map((issue) => explain(issue, values)).join('; ')}.`,
     {
       subject: source,
     },
@@ -129,24 +169,27 @@ export function readRecipe(text: string, source: string, overrides: readonly str
       },
     );
   }
-  for (const override of overrides) applyOverride(values, override);
+  // What is no object at all is refused below.
+  if (isRecord(values)) for (const override of overrides) applyOverride(values, override);
   return checkRecipe(values, source);
 }
 
-function applyOverride(values: unknown, override: string): void {
+function applyOverride(values: Record<string, unknown>, override: string): void {
   const [, path, text] = /^([\w.]+)=(.*)$/s.exec(override) ?? [];
-  if (path === undefined || text === undefined) {
+  const keys = path?.split('.') ?? [];
+  const last = keys.pop();
+  if (last === undefined || text === undefined || [...keys, last].includes('__proto__')) {
     throw new PixelwiseError(
       'ERR_USAGE',
       `Cannot set '${override}'. Expected key=value, such as rate=0.001 or loss.reduction=sum.`,
     );
   }
-  const keys = path.split('.');
-  const last = keys.pop()!;
-  let at = values as Record<string, unknown>;
+  let at = values;
   for (const key of keys) {
-    if (typeof at[key] !== 'object' || at[key] === null) at[key] = {};
-    at = at[key] as Record<string, unknown>;
+    const part = memberOf(at, key);
+    const next = isRecord(part) ? part : {};
+    at[key] = next;
+    at = next;
   }
   const errors: ParseError[] = [];
   const value: unknown = parse(text, errors);

@@ -97,7 +97,8 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
   let update = before?.progress.update ?? 0;
   let best = before?.progress.best;
   let evaluated = before?.progress.evaluated;
-  let saved = before ? update : -1;
+  /** The update whose checkpoint lies on disk, as long as nothing has happened since. */
+  let saved = before?.progress.update;
   const model: ModelDescription = {
     version: 1,
     network: network.name,
@@ -126,6 +127,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
       await o.onBest?.(model, current);
     }
     evaluated = update;
+    saved = undefined;
     return { kind: 'evaluation', update, scores, best: better };
   };
 

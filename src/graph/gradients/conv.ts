@@ -1,7 +1,8 @@
 /**
  * @file Gradients of convolutions, in the formulations measured fastest on the CPU provider:
- * dX as a convolution with the rotated, transposed kernel (stride 1) or as a transposed convolution; dW as im2col strips of
- * bounded size chained through Gemm's C input, never as a convolution of x with dy.
+ * dX as a convolution with the rotated, transposed kernel, as one matrix product whose columns are then added up, or, for
+ * other strides, as a transposed convolution; dW as im2col strips of bounded size chained through Gemm's C input, never as
+ * a convolution of x with dy.
  */
 
 import type { GraphBuilder } from '../builder.js';
@@ -43,14 +44,52 @@ function rotatedKernel(b: GraphBuilder, w: Value, group: number): Value {
   return b.op('Slice', [swapped], { starts: [-1, -1], ends: [far, far], axes: [2, 3], steps: [-1, -1] });
 }
 
+/** [N, C, H, W] to [C, N, H, W] or back; for one picture both are the same numbers in the same order. */
+function swapBatch(b: GraphBuilder, v: Value): Value {
+  const [first, second, ...rest] = v.shape as [number, number, number, number];
+  return first === 1 || second === 1 ? b.reshape(v, [second, first, ...rest]) : b.transpose(v, [1, 0, 2, 3]);
+}
+
+/**
+ * Adds up overlapping maps: v [A, k, B, L, R] to [A, B, L + step * k, R], map number i shifted by i * step along L.
+ *
+ * With room for all shifts at the end of every L, moving the start of each map by one shift more is only a matter of reading
+ * the same numbers as rows that are one shift shorter.
+ */
+function overlapSum(b: GraphBuilder, v: Value, step: number): Value {
+  const [a, k, n, l, r] = v.shape as [number, number, number, number, number];
+  if (k === 1) return b.reshape(v, [a, n, l, r]);
+  const long = l + step * k;
+  const size = n * long * r;
+  const shift = step * r;
+  const spaced = b.reshape(b.pad(v, [0, 0, 0, 0, 0, 0, 0, 0, step * k, 0]), [a, k * size]);
+  const shifted = b.reshape(b.slice(spaced, [1], [0], [k * (size - shift)]), [a, k, size - shift]);
+  return b.reshape(b.pad(b.reduceSum(shifted, [1]), [0, 0, 0, shift]), [a, n, long, r]);
+}
+
+/** dX of a convolution with stride 1 as the product of the kernel, as it stands, with dy, and the sum of its columns. */
+function gradientByColumns(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAttributes): Value {
+  const [o, i, kh, kw] = w.shape as [number, number, number, number];
+  const [n, , h, width] = dy.shape as [number, number, number, number];
+  const attributes = { alpha: 1, beta: 1, transA: 1, transB: 0 } as const;
+  const maps = b.reshape(swapBatch(b, dy), [o, n * h * width]);
+  const columns = b.op('Gemm', [b.reshape(w, [o, i * kh * kw]), maps], attributes);
+  if (kh === 1 && kw === 1 && a.pads.every((p) => p === 0)) return swapBatch(b, b.reshape(columns, [i, n, h, width]));
+  const wide = overlapSum(b, b.reshape(columns, [i * kh, kw, n * h, width, 1]), a.dilations[1]);
+  const whole = overlapSum(b, b.reshape(wide, [i, kh, n, h, wide.shape[2]!]), a.dilations[0]);
+  const [top, left] = a.pads;
+  const seen = b.slice(whole, [2, 3], [top, left], [top + x.shape[2]!, left + x.shape[3]!]);
+  return swapBatch(b, seen);
+}
+
 /** Gradient of a convolution with respect to its input. */
 function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAttributes): Value {
   const [kh, kw] = kernelOf(w);
   const reach = [a.dilations[0] * (kh - 1), a.dilations[1] * (kw - 1)] as const;
-  const unitStride = a.strides[0] === 1 && a.strides[1] === 1;
-  // A kernel larger than its map (fc6) would be rotated at full cost for few cells: there the transposed form is faster.
-  const kernelIsLarger = kh * kw > dy.shape[2]! * dy.shape[3]! && kh * kw > 1;
-  if (unitStride && !kernelIsLarger) {
+  if (a.strides[0] === 1 && a.strides[1] === 1) {
+    const cells = dy.shape[0]! * dy.shape[2]! * dy.shape[3]!;
+    // A rotated copy of the kernel costs more than the columns where maps have fewer cells than channels (fc6).
+    if (a.group === 1 && (cells < w.shape[0]! || kh * kw === 1)) return gradientByColumns(b, x, w, dy, a);
     const back = [reach[0] - a.pads[0], reach[1] - a.pads[1], reach[0] - a.pads[2], reach[1] - a.pads[3]] as const;
     // Padding beyond the kernel's reach makes output rows that saw only zeros: they carry no gradient.
     const cut = back.map((p) => Math.max(0, -p));
@@ -124,9 +163,9 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   const [n, c] = [x.shape[0]!, x.shape[1]!];
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
   // Channels first once, so that a batch needs no transposed im2col matrix.
-  const xt = b.transpose(b.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]), [1, 0, 2, 3]);
+  const xt = swapBatch(b, b.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]));
   const spaced = b.reshape(xt, [c, 1, n, xt.shape[2]!, xt.shape[3]!]);
-  const dyt = b.transpose(dy, [1, 0, 2, 3]);
+  const dyt = swapBatch(b, dy);
   const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
   let sum: Value | undefined;
   for (let top = 0; top < oh; top += rows) {

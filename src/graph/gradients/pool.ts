@@ -9,7 +9,7 @@ import type { GradientRule } from './rule.js';
 export const maxPoolRule: GradientRule<'MaxPool'> = ({ b, node, outputGradients: [dy] }) => {
   const x = node.inputs[0]!;
   const { kernel_shape, strides, pads } = node.attributes;
-  const indices = b.node('MaxPool', [x], node.attributes, { outputs: 2 })[1]!;
+  const indices = node.outputs[1] ?? b.node('MaxPool', [x], node.attributes, { outputs: 2 })[1]!;
   const disjoint = strides.every((s, i) => s >= kernel_shape[i]!) && pads.every((p) => p === 0);
   if (disjoint) {
     return [b.op('MaxUnpool', [dy, indices], { kernel_shape, strides, output_shape: x.shape })];
