@@ -56,7 +56,15 @@ function check(value: unknown, file: string): ModelDescription {
       );
     }
   }
-  return value as ModelDescription;
+  const model = value as ModelDescription;
+  if (model.palette.length < model.classes.length) {
+    throw new PixelwiseError(
+      'ERR_FORMAT',
+      `Model file '${file}' has ${model.palette.length} colors for ${model.classes.length} classes. Expected one per class; write the model anew.`,
+      { subject: file },
+    );
+  }
+  return model;
 }
 
 /** The description in a file's metadata, or undefined if these are weights alone. */

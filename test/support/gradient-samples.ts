@@ -200,10 +200,18 @@ export const gradientSamples: { readonly [O in OpType]?: Samples } = {
     build: (b, v) => b.op('Expand', [v.x], { shape: target! }),
   })),
   Resize: sampled(
-    fc.tuple(from(1, 2), from(1, 2), from(1, 6), from(1, 6), fc.tuple(from(1, 9), from(1, 9)), fc.boolean()),
-    ([n, c, h, w, size, alignCorners]) => ({
+    fc.tuple(
+      from(1, 2),
+      from(1, 2),
+      from(1, 6),
+      from(1, 6),
+      fc.tuple(from(1, 9), from(1, 9)),
+      fc.constantFrom('half_pixel' as const, 'align_corners' as const, 'asymmetric' as const),
+    ),
+    ([n, c, h, w, size, coordinate_transformation_mode]) => ({
       inputs: { x: { shape: [n, c, h, w] } },
-      build: (b, v) => b.resize(v.x!, size, alignCorners),
+      build: (b, v) =>
+        b.op('Resize', [v.x], { sizes: [n, c, ...size], mode: 'linear', coordinate_transformation_mode }),
     }),
   ),
   ReduceSum: reduction('ReduceSum'),

@@ -1,7 +1,7 @@
 /** @file Gradients of pooling and resizing. */
 
 import type { GraphBuilder } from '../builder.js';
-import type { NodeOf, Value } from '../ir.js';
+import type { NodeOf, OpAttributes, Value } from '../ir.js';
 import { floats, sizeOf } from '../tensor.js';
 import type { GradientRule } from './rule.js';
 
@@ -64,12 +64,20 @@ export const globalAveragePoolRule: GradientRule<'GlobalAveragePool'> = ({ b, no
   return [b.op('Expand', [share], { shape: x.shape })];
 };
 
+type CoordinateRule = OpAttributes['Resize']['coordinate_transformation_mode'];
+
+/** Where output cell i reads along one axis, in input cells (ONNX Resize, `coordinate_transformation_mode`). */
+const sources: Readonly<Record<CoordinateRule, (i: number, input: number, output: number) => number>> = {
+  half_pixel: (i, input, output) => ((i + 0.5) * input) / output - 0.5,
+  align_corners: (i, input, output) => (output > 1 ? (i * (input - 1)) / (output - 1) : 0),
+  asymmetric: (i, input, output) => (i * input) / output,
+};
+
 /** Row i holds the weights with which output cell i reads the input cells along one axis. */
-export function interpolationMatrix(input: number, output: number, alignCorners: boolean): Float32Array {
+function interpolationMatrix(input: number, output: number, rule: CoordinateRule): Float32Array {
   const m = new Float32Array(output * input);
   for (let i = 0; i < output; i++) {
-    const scale = alignCorners ? (output > 1 ? (input - 1) / (output - 1) : 0) : input / output;
-    const at = Math.max(0, alignCorners ? i * scale : (i + 0.5) * scale - 0.5);
+    const at = Math.max(0, sources[rule](i, input, output));
     const low = Math.min(Math.floor(at), input - 1);
     const high = Math.min(low + 1, input - 1);
     const t = at - low;
@@ -84,11 +92,13 @@ export const resizeRule: GradientRule<'Resize'> = ({ b, node, outputGradients: [
   const x = node.inputs[0]!;
   const { sizes, mode, coordinate_transformation_mode } = node.attributes;
   if (mode !== 'linear') return [undefined];
-  const align = coordinate_transformation_mode === 'align_corners';
   const [ih, iw] = [x.shape[2]!, x.shape[3]!];
   const [oh, ow] = [sizes[2]!, sizes[3]!];
-  const columns = b.constant(floats([ow, iw], interpolationMatrix(iw, ow, align)), 'interpolation');
-  const rows = interpolationMatrix(ih, oh, align);
+  const columns = b.constant(
+    floats([ow, iw], interpolationMatrix(iw, ow, coordinate_transformation_mode)),
+    'interpolation',
+  );
+  const rows = interpolationMatrix(ih, oh, coordinate_transformation_mode);
   const transposed = new Float32Array(ih * oh);
   for (let i = 0; i < oh; i++) for (let j = 0; j < ih; j++) transposed[j * oh + i] = rows[i * ih + j]!;
   const narrowed = b.op('MatMul', [dy, columns], {});
