@@ -11,7 +11,7 @@ import { fill, squares } from './fill.js';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
-const setup = { size: 256, classes: 21, threads: 2, rate: 1e-3, momentum: 0.9, weightDecay: 5e-4 };
+const setup = { size: 256, classes: 21, threads: 2, rate: 1e-4, momentum: 0.9, weightDecay: 5e-4 };
 /** Steps before the clock counts: memory is still being found. */
 const warmup = 3;
 /** Steps without dropout, whose losses both sides must agree on. */
@@ -78,21 +78,30 @@ async function ourSide(): Promise<void> {
   await engine.close();
 }
 
+type Sides = Record<'ours' | 'peer', Side>;
+
+/** The peer first: without its Python nothing should start. */
+function openSides(): Sides {
+  const peer = Side.peer('torch_fcn8s_train.py');
+  return { ours: Side.ours('train-fcn8s'), peer };
+}
+
+async function start(sides: Sides, dropout: boolean): Promise<void> {
+  for (const side of [sides.ours, sides.peer]) await side.ask({ ...setup, seeds: seeds(), kind: 'start', dropout });
+}
+
 /** The first losses of both sides without dropout: the same numbers, up to rounding. */
-async function firstLosses(): Promise<{ ours: number[]; peer: number[] }> {
-  const losses: Record<string, number[]> = {};
-  for (const [name, open] of [
-    ['ours', () => Side.ours('train-fcn8s')],
-    ['peer', () => Side.peer('torch_fcn8s_train.py')],
-  ] as const) {
-    const side = open();
-    await side.ask({ ...setup, seeds: seeds(), kind: 'start', dropout: false });
-    const found: number[] = [];
-    for (let i = 0; i < compared; i++) found.push((await side.ask<StepReply>({ kind: 'step' })).loss);
-    losses[name] = found;
-    await side.end();
+async function firstLosses(): Promise<Record<keyof Sides, number[]>> {
+  const sides = openSides();
+  const losses: Record<keyof Sides, number[]> = { ours: [], peer: [] };
+  await start(sides, false);
+  for (let i = 0; i < compared; i++) {
+    for (const name of ['ours', 'peer'] as const) {
+      losses[name].push((await sides[name].ask<StepReply>({ kind: 'step' })).loss);
+    }
   }
-  return { ours: losses.ours!, peer: losses.peer! };
+  await Promise.all([sides.ours.end(), sides.peer.end()]);
+  return losses;
 }
 
 export const trainFcn8s: Bench = {
@@ -100,9 +109,9 @@ export const trainFcn8s: Bench = {
   async run({ steps, say }) {
     say('first losses of both sides, without dropout ...');
     const losses = await firstLosses();
-    const sides = { ours: Side.ours('train-fcn8s'), peer: Side.peer('torch_fcn8s_train.py') };
-    const seconds: Record<'ours' | 'peer', number[]> = { ours: [], peer: [] };
-    for (const side of Object.values(sides)) await side.ask({ ...setup, seeds: seeds(), kind: 'start', dropout: true });
+    const sides = openSides();
+    const seconds: Record<keyof Sides, number[]> = { ours: [], peer: [] };
+    await start(sides, true);
     for (let i = 0; i < warmup + steps; i++) {
       for (const name of ['ours', 'peer'] as const) {
         const reply = await sides[name].ask<StepReply>({ kind: 'step' });
@@ -110,13 +119,10 @@ export const trainFcn8s: Bench = {
         say(`${i < warmup ? 'warm-up ' : ''}step ${i + 1}/${warmup + steps}, ${name}: ${reply.seconds.toFixed(3)} s`);
       }
     }
-    const memory: Record<string, Message> = {};
-    for (const [name, side] of Object.entries(sides)) {
-      memory[name] = await side.ask({ kind: 'memory' });
-      await side.end();
-    }
+    const [mine, theirs] = [await sides.ours.ask({ kind: 'memory' }), await sides.peer.ask({ kind: 'memory' })];
+    await Promise.all([sides.ours.end(), sides.peer.end()]);
     const [ours, peer] = [median(seconds.ours), median(seconds.peer)];
-    const [ourBytes, peerBytes] = [Number(memory.ours!.bytes), Number(memory.peer!.bytes)];
+    const [ourBytes, peerBytes] = [Number(mine.bytes), Number(theirs.bytes)];
     return {
       ours,
       peer,
@@ -126,7 +132,7 @@ export const trainFcn8s: Bench = {
       memoryRatio: ourBytes / peerBytes,
       losses,
       seconds,
-      setup: { ...setup, batch: 1, steps, warmup, peer: memory.peer!.version },
+      setup: { ...setup, batch: 1, steps, warmup, peer: theirs.version },
     };
   },
 };

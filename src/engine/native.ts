@@ -130,8 +130,8 @@ function configure({ api }: Runtime, options: Pointer, external: readonly Extern
   api.call(what, 'SetSessionLogSeverityLevel', options, constants.logErrors);
   api.call(what, 'SetSessionGraphOptimizationLevel', options, constants.optimizeAll);
   api.call(what, 'AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', o.spin ? '1' : '0');
-  if (process.env.PW_NOPATTERN) api.call(what, 'DisableMemPattern', options);
-  for (const kv of (process.env.PW_CFG ?? '').split(',').filter(Boolean)) api.call(what, 'AddSessionConfigEntry', options, kv.split('=')[0], kv.split('=')[1]);
+  // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
+  api.call(what, 'DisableMemPattern', options);
   if (external.length > 0) {
     api.call(
       what,

@@ -30,6 +30,8 @@ export const ortNode: Backend = {
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
+      enableMemPattern: false,
       externalData: external.map(({ path, data }) => ({ path, data })),
       extra: { session: { intra_op: { allow_spinning: spin ? '1' : '0' } } },
     }).catch((cause: unknown) => {

@@ -4,7 +4,7 @@ import { broadcastShapes, broadcastsTo, normalizeAxis, refuse, sliceRange, windo
 import type { NodeOf, OpAttributes, OpType, Pads, Pair, Value } from './ir.js';
 import { type DType, formatShape, type Shape, sizeOf } from './tensor.js';
 
-export { broadcastShapes, normalizeAxis, sliceRange, windowCount } from './counting.js';
+export { normalizeAxis, sliceRange, windowCount } from './counting.js';
 
 export interface ValueType {
   readonly dtype: DType;

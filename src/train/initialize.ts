@@ -19,8 +19,9 @@ function fillBilinear(data: Float32Array, shape: readonly number[]): void {
     return Array.from({ length: k }, (_, i) => 1 - Math.abs(i - center) / factor);
   };
   const [rows, columns] = [line(kh), line(kw)];
-  for (let c = 0; c < inputs; c++) {
-    const at = (c * outputs + (outputs === 1 ? 0 : c)) * kh * kw;
+  const depthWise = outputs === 1;
+  for (let c = 0; c < (depthWise ? inputs : Math.min(inputs, outputs)); c++) {
+    const at = (c * outputs + (depthWise ? 0 : c)) * kh * kw;
     for (let y = 0; y < kh; y++) for (let x = 0; x < kw; x++) data[at + y * kw + x] = rows[y]! * columns[x]!;
   }
 }

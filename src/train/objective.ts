@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
-import type { Graph, Parameter, Value } from '../graph/ir.js';
+import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
 import { type CrossEntropyOptions, crossEntropy } from './loss.js';
 
@@ -28,15 +28,22 @@ function beforeReshape(b: GraphBuilder, value: Value): Value {
   return maker?.op === 'Reshape' ? beforeReshape(b, maker.inputs[0]!) : value;
 }
 
-/** The graph without the nodes that no output needs. */
-function pruned(graph: Graph): Graph {
-  const needed = new Set(graph.outputs.map((o) => o.value));
-  const nodes = graph.nodes.toReversed().filter((node) => {
-    if (!node.outputs.some((v) => needed.has(v))) return false;
-    for (const v of node.inputs) if (v) needed.add(v);
-    return true;
-  });
-  return { ...graph, nodes: nodes.reverse() };
+/**
+ * The graph without the nodes that no output needs, in an order that keeps little alive: ONNX Runtime starts from the last
+ * node that nobody reads and does first whatever that one needs. So gradients go to the end, those of the network's last
+ * layers after the others: each is made as soon as it can be, and its maps are let go.
+ */
+function ordered(graph: Graph): Graph {
+  const read = new Set<Value>();
+  const outputs = new Set(graph.outputs.map((o) => o.value));
+  const [inner, ends]: [Node[], Node[]] = [[], []];
+  for (const node of graph.nodes.toReversed()) {
+    const isRead = node.outputs.some((v) => read.has(v));
+    if (!isRead && !node.outputs.some((v) => outputs.has(v))) continue;
+    for (const v of node.inputs) if (v) read.add(v);
+    (isRead ? inner : ends).push(node);
+  }
+  return { ...graph, nodes: [...inner.reverse(), ...ends] };
 }
 
 /**
@@ -69,6 +76,6 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
   }
   const { outputs, ...rest } = b.finish();
   // The scores themselves stay inside: fetching them would copy the largest map of the network.
-  const graph = pruned({ ...rest, outputs: outputs.filter((o) => o !== found) });
+  const graph = ordered({ ...rest, outputs: outputs.filter((o) => o !== found) });
   return { graph, trained, masks, statistics: replaced };
 }

@@ -132,9 +132,10 @@ class PieceBuilder {
         this.#places[nameOf(tensor)] = { tensor, start };
         return this.b.parameter(nameOf(tensor), shape);
       };
+      // An output of another name would be a copy, and one more end from which the engine orders its work.
       const replace = (tensor: string, value: Value): void => {
-        this.#updates[`new/${nameOf(tensor)}`] = { tensor, start };
-        this.b.output(`new/${nameOf(tensor)}`, value);
+        this.#updates[value.name] = { tensor, start };
+        this.b.output(value.name, value);
       };
       make(read, replace);
     }

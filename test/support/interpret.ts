@@ -10,6 +10,7 @@ const operators: { readonly [O in OpType]?: (...numbers: number[]) => number } =
   Mul: (x, z) => x! * z!,
   Div: (x, z) => x! / z!,
   Max: (x, z) => Math.max(x!, z!),
+  Where: (condition, x, z) => (condition ? x! : z!),
   Neg: (x) => -x!,
   Sqrt: (x) => Math.sqrt(x!),
   Exp: (x) => Math.exp(x!),

@@ -1,6 +1,6 @@
 /** @file Reads reference cases: tensors beside a description in a safetensors file. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { NamedTensors, Tensor } from '../../src/graph/tensor.js';
 import { toFloat32 } from '../../src/graph/tensor.js';
@@ -18,8 +18,6 @@ export function readCase(path: string): Case {
   const { tensors, metadata } = readSafetensors(new Uint8Array(readFileSync(path)), path);
   return { name: path.replace(/.*\/|\.safetensors$/g, ''), info: JSON.parse(metadata.case ?? '{}'), tensors };
 }
-
-export const exists = existsSync;
 
 /** The reference's rule: max |a - b| <= tolerance * max |reference|. */
 export function expectClose(actual: Tensor, reference: Tensor, tolerance: number, what: string, scale?: number): void {

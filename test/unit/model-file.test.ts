@@ -1,58 +1,139 @@
-/** @file Model files: what they must say of themselves, and what happens when they do not. */
+/** @file Model files: weights with what is needed to use them, and descriptions that lie. */
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { floats } from '../../src/graph/tensor.js';
+import { PixelwiseError } from '../../src/errors.js';
+import { floats, type NamedTensors } from '../../src/graph/tensor.js';
 import { describedModel, type ModelDescription, readModel, writeModel } from '../../src/weights/model.js';
-import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../../src/weights/safetensors.js';
 
 const model: ModelDescription = {
   version: 1,
   network: 'fcn-squeezenet',
-  classes: ['background', 'cat'],
+  classes: ['background', 'Katze', '猫'],
   palette: [
     [0, 0, 0],
-    [64, 0, 0],
+    [128, 0, 0],
+    [0, 128, 255],
   ],
-  preprocessing: { order: 'BGR', divisor: 1, mean: [104, 117, 123], std: [1, 1, 1] },
-  longSide: 288,
+  preprocessing: { order: 'BGR', divisor: 1, mean: [104.5, 117, 123], std: [1, 1, 1] },
+  longSide: 512,
+  training: { recipe: 'voc', updates: 2600 },
 };
-const tensors = new Map([['score.bias', floats([2], [0.5, -1])]]);
+const tensors: NamedTensors = new Map([
+  ['conv.weight', floats([2, 1, 1, 1], [0.5, -0.25])],
+  ['conv.bias', floats([2], [1, 2])],
+]);
+
+/** A file whose description is any JSON. */
+const described = (description: unknown): Uint8Array =>
+  writeSafetensors(tensors, { pixelwise: typeof description === 'string' ? description : JSON.stringify(description) });
 
 describe('model files', () => {
-  it('come back as they were written', () => {
-    const read = readModel(writeModel(model, tensors), 'm.safetensors');
-    expect(read.model).toEqual(model);
-    expect(read.tensors.get('score.bias')?.data).toEqual(new Float32Array([0.5, -1]));
+  it('are read as they were written', () => {
+    const bytes = writeModel(model, tensors, { more: 'kept' });
+    expect(readModel(bytes, 'm')).toEqual({ model, tensors });
+    expect(readSafetensors(bytes).metadata.more).toBe('kept');
+    const { training, ...rest } = model;
+    expect(readModel(writeModel(rest, tensors), 'm').model).toEqual(rest);
+    expect(training).toBeDefined();
   });
 
-  it('are told from weights alone', () => {
-    const bare = writeSafetensors(tensors);
-    expect(() => readModel(bare, 'bare.safetensors')).toThrow(/bare\.safetensors.*does not say for which network/);
-    expect(describedModel({}, 'bare.safetensors')).toBeUndefined();
+  it('do not let further metadata replace the description', () => {
+    expect(readModel(writeModel(model, tensors, { pixelwise: 'mine' }), 'm').model).toEqual(model);
   });
 
-  const broken: [string, unknown, RegExp][] = [
-    ['no JSON', '{', /is not JSON/],
-    ['no object', '7', /unusable 'version'/],
-    ['another version', JSON.stringify({ ...model, version: 2 }), /'version'.*received 2/],
-    ['no network', JSON.stringify({ ...model, network: '' }), /'network'/],
-    ['no classes', JSON.stringify({ ...model, classes: [] }), /'classes'/],
-    ['a nameless class', JSON.stringify({ ...model, classes: ['a', 3] }), /'classes'/],
-    ['too many classes for a byte', JSON.stringify({ ...model, classes: new Array(255).fill('x') }), /'classes'/],
-    ['a palette of words', JSON.stringify({ ...model, palette: ['red', 'blue'] }), /'palette'/],
-    ['a palette that is too short', JSON.stringify({ ...model, palette: [[0, 0, 0]] }), /1 colors for 2 classes/],
-    ['no mean', JSON.stringify({ ...model, preprocessing: { ...model.preprocessing, mean: [1] } }), /'preprocessing'/],
+  it('are more than weights', () => {
+    const bytes = writeSafetensors(tensors, { format: 'pt' });
+    expect(describedModel(readSafetensors(bytes).metadata, 'weights.safetensors')).toBeUndefined();
+    expect(() => readModel(bytes, 'weights.safetensors')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_FORMAT',
+        subject: 'weights.safetensors',
+        message: expect.stringContaining("'weights.safetensors' holds weights, but does not say for which network"),
+      }),
+    );
+  });
+});
+
+describe('hostile descriptions', () => {
+  it.each<[string, Record<string, unknown>, string]>([
+    ['of another version', { version: 2 }, "unusable 'version'. Expected 1, received 2"],
+    ['without a version', { version: undefined }, "unusable 'version'. Expected 1, received nothing"],
+    ['of no network', { network: '' }, "unusable 'network'"],
+    ['of a network that is a list', { network: ['fcn8s'] }, "unusable 'network'"],
+    ['without classes', { classes: [] }, "unusable 'classes'. Expected 1 to 254 names"],
+    ['with classes for the void label', { classes: new Array(255).fill('a') }, "unusable 'classes'"],
+    ['with classes that are numbers', { classes: [1, 2, 3] }, "unusable 'classes'"],
+    ['with a class without a name', { classes: ['a', null, 'b'] }, "unusable 'classes'"],
+    ['with a class name instead of a list', { classes: 'cat' }, "unusable 'classes'"],
+    ['with colors of two numbers', { palette: [[0, 0]] }, "unusable 'palette'. Expected colors of three numbers"],
+    ['with colors that are names', { palette: ['red', 'green', 'blue'] }, "unusable 'palette'"],
+    ['with fewer colors than classes', { palette: [[0, 0, 0]] }, '1 colors for 3 classes. Expected one per class'],
     [
-      'a divisor of zero',
-      JSON.stringify({ ...model, preprocessing: { ...model.preprocessing, divisor: 0 } }),
-      /'preprocessing'/,
+      'without preprocessing',
+      { preprocessing: null },
+      "unusable 'preprocessing'. Expected order, divisor, mean and std",
     ],
-    ['a negative size', JSON.stringify({ ...model, longSide: -1 }), /'longSide'.*received -1/],
-  ];
-  it.each(broken)('refuse %s', (_, text, message) => {
-    expect(() => describedModel({ pixelwise: String(text) }, 'm.safetensors')).toThrow(message);
-    expect(() => describedModel({ pixelwise: String(text) }, 'm.safetensors')).toThrow(
-      expect.objectContaining({ code: 'ERR_FORMAT', subject: 'm.safetensors' }),
+    ['of an unknown channel order', { preprocessing: { ...model.preprocessing, order: 'GBR' } }, "'preprocessing'"],
+    ['that divides by zero', { preprocessing: { ...model.preprocessing, divisor: 0 } }, "'preprocessing'"],
+    ['with a mean of one number', { preprocessing: { ...model.preprocessing, mean: 104 } }, "'preprocessing'"],
+    [
+      'with a mean that is text',
+      { preprocessing: { ...model.preprocessing, mean: ['1', '2', '3'] } },
+      "'preprocessing'",
+    ],
+    [
+      'with a deviation that is null',
+      { preprocessing: { ...model.preprocessing, std: [1, null, 1] } },
+      "'preprocessing'",
+    ],
+    ['for pictures of no size', { longSide: 0 }, "unusable 'longSide'. Expected a number of pixels, received 0"],
+    ['for pictures of half a pixel', { longSide: 0.5 }, "unusable 'longSide'"],
+    [
+      'for pictures of less than nothing',
+      { longSide: -1 },
+      "unusable 'longSide'. Expected a number of pixels, received -1",
+    ],
+    ['with training that is text', { training: 'long' }, "unusable 'training'"],
+  ])('%s are refused', (_, changes, message) => {
+    const error = (() => {
+      try {
+        return readModel(described({ ...model, ...changes }), 'bad.safetensors');
+      } catch (thrown) {
+        return thrown;
+      }
+    })();
+    expect(error).toBeInstanceOf(PixelwiseError);
+    expect(error).toMatchObject({ code: 'ERR_FORMAT', subject: 'bad.safetensors' });
+    expect((error as PixelwiseError).message).toContain("'bad.safetensors'");
+    expect((error as PixelwiseError).message).toContain(message);
+  });
+
+  it.each(['', '{', 'fcn8s', '{"version":1'])('that are no JSON are refused: %j', (text) => {
+    expect(() => readModel(described(text), 'bad.safetensors')).toThrow(
+      expect.objectContaining({ code: 'ERR_FORMAT', message: expect.stringContaining('is not JSON') }),
+    );
+  });
+
+  it('of any kind are refused as files, never otherwise', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (description) => {
+        expect(() => readModel(described(JSON.stringify(description)), 'm')).toThrow(
+          expect.objectContaining({ code: 'ERR_FORMAT', subject: 'm' }),
+        );
+      }),
+    );
+    const fields = Object.keys(model);
+    fc.assert(
+      fc.property(fc.constantFrom(...fields), fc.jsonValue(), (field, value) => {
+        try {
+          const text = JSON.stringify({ ...model, [field]: value });
+          expect(readModel(described(text), 'm').model).toEqual(JSON.parse(text));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ERR_FORMAT' });
+        }
+      }),
     );
   });
 });

@@ -167,11 +167,15 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   const spaced = b.reshape(xt, [c, 1, n, xt.shape[2]!, xt.shape[3]!]);
   const dyt = swapBatch(b, dy);
   const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
+  const columnsFrom = (top: number): Value | undefined =>
+    top < oh ? columnsOf(b, spaced, [kh, kw], a, { top, height: Math.min(rows, oh - top), width }) : undefined;
   let sum: Value | undefined;
-  for (let top = 0; top < oh; top += rows) {
+  let columns = columnsFrom(0);
+  for (let top = 0; columns; top += rows) {
     const height = Math.min(rows, oh - top);
     const cells = n * height * width;
-    const columns = columnsOf(b, spaced, [kh, kw], a, { top, height, width });
+    // Of a node's inputs, ONNX Runtime makes the one added last first: the sum so far, and only then the next columns.
+    const next = columnsFrom(top + rows);
     const strip = b.reshape(b.slice(dyt, [2], [top], [top + height]), [o, cells]);
     if (group === 1) {
       const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
@@ -181,6 +185,7 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
       const part = b.op('MatMul', [b.reshape(strip, [group, o / group, cells]), byGroup], {});
       sum = sum ? b.add(sum, part) : part;
     }
+    columns = next;
   }
   return b.reshape(sum!, kernel);
 }
