@@ -10,6 +10,6 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default', ['json', { outputFile: 'out/tests.json' }]],
-    projects: [project('unit', 20_000), project('engine', 60_000), project('data', 300_000), project('e2e', 300_000)],
+    projects: [project('unit', 60_000), project('engine', 120_000), project('data', 300_000), project('e2e', 300_000)],
   },
 });

@@ -3,23 +3,17 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cacheFolder, findCached } from '../catalogue/cache.js';
-import { convert } from '../catalogue/convert.js';
-import { labelSets } from '../catalogue/label-sets.js';
 import { PixelwiseError } from '../errors.js';
 import { readBytes } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { nearest } from '../nearest.js';
 import { findNetwork } from '../nets/catalogue.js';
 import { type Network, networkGraph } from '../nets/network.js';
-import { findPublished, type PublishedWeights, published } from '../nets/published.js';
-import { readWeights } from '../weights/index.js';
+import { findPublished, published } from '../nets/published.js';
 import { matchWeights } from '../weights/load.js';
 import { type ModelDescription, readModel } from '../weights/model.js';
 import { isSafetensors } from '../weights/safetensors.js';
-
-/** The model that is used when none is named. */
-export const defaultModel = 'voc-fcn-squeezenet';
+import { defaultModel } from './default-model.js';
 
 const folder = new URL('../../models/', import.meta.url);
 const extension = '.safetensors';
@@ -72,35 +66,9 @@ export function fitModel(file: string, description: ModelDescription, tensors: N
   return { file, description, network, tensors: matchWeights(expected, weights, { source: file }).tensors };
 }
 
-/** Published weights from the cache, made a model as they are read: nothing is stored twice. */
-async function loadPulled(entry: PublishedWeights): Promise<LoadedModel> {
-  if (entry.kind === 'classifier') {
-    throw new PixelwiseError(
-      'ERR_MODEL',
-      `'${entry.name}' says what is in a picture, not where: a network is trained from it (pixelwise train --init). To label pictures, name a model.`,
-      { subject: entry.name },
-    );
-  }
-  const cached = await findCached(entry.name);
-  if (!cached) {
-    throw new PixelwiseError(
-      'ERR_MODEL',
-      `The model '${entry.name}' is known, but not in ${cacheFolder()}. Pull it first: pixelwise models pull ${entry.name}`,
-      { subject: entry.name },
-    );
-  }
-  const classes = entry.labels === undefined ? undefined : labelSets[entry.labels];
-  const { description, tensors } = convert(await readBytes(cached.path), `${entry.name} (${cached.path})`, {
-    network: entry.network,
-    ...(classes && { classes }),
-    ...(entry.longSide !== undefined && { longSide: entry.longSide }),
-    origin: { published: entry.name, source: entry.source, licence: entry.licence, sha256: cached.sha256 },
-  });
-  return fitModel(cached.path, description, tensors);
-}
-
 /** What a file is that is no model file: weights in another format, or no weights at all. */
-function noModel(file: string, bytes: Uint8Array): PixelwiseError {
+async function noModel(file: string, bytes: Uint8Array): Promise<PixelwiseError> {
+  const { readWeights } = await import('../weights/index.js');
   const { format } = readWeights(bytes, file);
   return new PixelwiseError(
     'ERR_FORMAT',
@@ -119,10 +87,12 @@ export async function loadModel(model: string | URL = defaultModel): Promise<Loa
   if (file === undefined) {
     const entry = findPublished(String(model));
     if (!entry) throw await unknownModel(String(model));
+    // Readers of foreign formats take a third of a second to load: the shipped model should not wait for them.
+    const { loadPulled } = await import('./pulled-model.js');
     return loadPulled(entry);
   }
   const bytes = await readBytes(file);
-  if (!isSafetensors(bytes)) throw noModel(file, bytes);
+  if (!isSafetensors(bytes)) throw await noModel(file, bytes);
   const { model: description, tensors } = readModel(bytes, file);
   return fitModel(file, description, tensors);
 }

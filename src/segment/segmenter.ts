@@ -17,6 +17,8 @@ export interface SegmenterOptions {
   /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
   readonly longSide?: number;
   readonly threads?: number;
+  /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` is then its owner's. */
+  readonly engine?: Engine;
 }
 
 export interface SegmentOptions {
@@ -78,30 +80,33 @@ export async function labelPicture(
 export class Segmenter {
   readonly model: ModelDescription;
   readonly #engine: Engine;
+  readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
   readonly #longSide: number;
   #closed = false;
 
-  private constructor(loaded: LoadedModel, engine: Engine, longSide: number) {
+  private constructor(loaded: LoadedModel, engine: Engine, ownsEngine: boolean, longSide: number) {
     this.model = loaded.description;
     this.#engine = engine;
+    this.#ownsEngine = ownsEngine;
     this.#predictor = new Predictor(engine, loaded.network, loaded.description.classes.length, loaded.tensors);
     this.#longSide = longSide;
   }
 
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const { longSide } = options;
+    const { longSide, threads } = options;
     if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
       throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
     }
     // The engine's thread starts while the model is read.
-    const engine = createNodeEngine(options.threads === undefined ? {} : { threads: options.threads });
+    const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
       const loaded = await loadModel(options.model);
-      return new Segmenter(loaded, engine, longSide ?? loaded.description.longSide);
+      const engine = options.engine ?? (own as Engine);
+      return new Segmenter(loaded, engine, own !== undefined, longSide ?? loaded.description.longSide);
     } catch (error) {
-      await engine.close();
+      await own?.close();
       throw error;
     }
   }
@@ -124,7 +129,7 @@ export class Segmenter {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#engine.close();
+    await (this.#ownsEngine ? this.#engine.close() : this.#predictor.dispose());
   }
 
   [Symbol.asyncDispose](): Promise<void> {

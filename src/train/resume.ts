@@ -5,7 +5,16 @@ import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import { sameShape } from '../graph/tensor.js';
 import { type Checkpoint, loadCheckpoint } from './checkpoint.js';
-import type { Recipe } from './recipe.js';
+import { checkRecipe, type Recipe } from './recipe.js';
+
+/** A recipe written down by an earlier version, with the defaults of the keys that it did not have. */
+function completed(text: string): string {
+  try {
+    return JSON.stringify(checkRecipe(JSON.parse(text), 'checkpoint'));
+  } catch {
+    return text;
+  }
+}
 
 /**
  * The checkpoint in `run`, if it is of the same recipe, classes and network (the parameters of `graph`).
@@ -16,7 +25,7 @@ export async function resumable(run: string, recipe: Recipe, dataset: Dataset, g
   const checkpoint = await loadCheckpoint(run);
   const refuse = (code: ErrorCode, message: string) =>
     new PixelwiseError(code, `The run in '${run}' ${message}`, { subject: run });
-  if (checkpoint.progress.recipe !== JSON.stringify(recipe)) {
+  if (completed(checkpoint.progress.recipe) !== JSON.stringify(recipe)) {
     throw refuse(
       'ERR_RECIPE',
       'was started with another recipe, so going on would mix two. Resume it with its own, or start a new run folder.',

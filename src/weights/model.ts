@@ -23,7 +23,12 @@ export interface ModelDescription {
 
 const key = 'pixelwise';
 
-const isTriple = (v: unknown): boolean => Array.isArray(v) && v.length === 3 && v.every((n) => Number.isFinite(n));
+const isTriple = (v: unknown, fits: (n: number) => boolean): boolean =>
+  Array.isArray(v) && v.length === 3 && v.every((n) => typeof n === 'number' && fits(n));
+const isByte = (n: number): boolean => Number.isInteger(n) && n >= 0 && n <= 255;
+const isPositive = (n: unknown): boolean => typeof n === 'number' && n > 0 && Number.isFinite(n);
+/** Wider than any picture, and small enough that a size never overflows. */
+const longestSide = 2 ** 24;
 
 /** Each field's test and what it expects, in words. */
 const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, expected: string] } = {
@@ -33,16 +38,30 @@ const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, 
     (v) => Array.isArray(v) && v.length > 0 && v.length < 255 && v.every((n) => typeof n === 'string'),
     '1 to 254 names',
   ],
-  palette: [(v) => Array.isArray(v) && v.every(isTriple), 'colors of three numbers'],
+  palette: [(v) => Array.isArray(v) && v.every((c) => isTriple(c, isByte)), 'colors of three bytes'],
   preprocessing: [
     (v) => {
       const p = v as Partial<Preprocessing> | undefined;
-      return (p?.order === 'RGB' || p?.order === 'BGR') && (p.divisor ?? 0) > 0 && isTriple(p.mean) && isTriple(p.std);
+      return (
+        (p?.order === 'RGB' || p?.order === 'BGR') &&
+        isPositive(p.divisor) &&
+        isTriple(p.mean, Number.isFinite) &&
+        isTriple(p.std, isPositive) &&
+        (p.divisorAfter === undefined || isPositive(p.divisorAfter))
+      );
     },
-    'order, divisor, mean and std',
+    'order, a divisor above 0, a finite mean and a std above 0',
   ],
-  longSide: [(v) => Number.isInteger(v) && Number(v) > 0, 'a number of pixels'],
-  training: [(v) => v === undefined || (typeof v === 'object' && v !== null), 'an object'],
+  longSide: [(v) => Number.isInteger(v) && Number(v) > 0 && Number(v) <= longestSide, 'a number of pixels'],
+  training: [
+    (v) =>
+      v === undefined ||
+      (typeof v === 'object' &&
+        v !== null &&
+        !Array.isArray(v) &&
+        Object.values(v).every((entry) => typeof entry === 'string' || typeof entry === 'number')),
+    'names with texts or numbers',
+  ],
 };
 
 function check(value: unknown, file: string): ModelDescription {

@@ -1,14 +1,17 @@
 /** @file Small training runs: a network of three layers with everything that a run must remember, and what a run said. */
 
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Dataset } from '../../src/data/dataset.js';
+import { openDataset } from '../../src/data/dataset.js';
 import type { CompileOptions, Engine } from '../../src/engine/engine.js';
+import { createNodeEngine } from '../../src/engine/node.js';
 import type { Scores } from '../../src/metrics/scores.js';
 import type { Network } from '../../src/nets/network.js';
+import { checkpointFile } from '../../src/train/checkpoint.js';
 import { checkRecipe, type Recipe } from '../../src/train/recipe.js';
 import { type TrainEvent, type TrainOptions, train } from '../../src/train/trainer.js';
+import { writeTinyVoc } from './tiny-voc.js';
 
 /** Convolution, batch normalisation, dropout, score: at the size of the picture. */
 export function toyNetwork(options: { norm?: boolean; dropout?: number } = {}): Network {
@@ -92,8 +95,36 @@ export const scoresOf = (meanIU: number): Scores => ({
   classes: [],
 });
 
-/** The data set with other classes. */
-export const withClasses = (dataset: Dataset, classes: readonly string[]): Dataset => ({ ...dataset, classes });
+/** What a run is for: its losses, rates and scores. */
+export const course = (said: readonly Said[]) => said.filter((e) => e.kind === 'update' || e.kind === 'evaluation');
+export const kinds = (said: readonly Said[]) => said.map((e) => `${e.kind} ${e.update}`);
+
+export const bytes = (run: string) => readFile(checkpointFile(run));
+/** Whether two runs ended with the same checkpoint. A matcher would compare megabytes one by one. */
+export const sameBytes = async (a: string, b: string) => (await bytes(a)).equals(await bytes(b));
+
+type Changes = Partial<Omit<TrainOptions, 'recipe'>> & { recipe?: Record<string, unknown> };
+
+/** Five small pictures, an engine, and runs in new folders. */
+export async function toyRuns() {
+  const engine = createNodeEngine({ threads: 1 });
+  const folders = [await writeTinyVoc(5)];
+  const dataset = await openDataset(`voc:${folders[0]}`, 'train');
+  return {
+    engine,
+    dataset,
+    /** Options of a run in a new folder, if none is given. */
+    async start({ recipe, ...changes }: Changes = {}) {
+      const run = changes.run ?? (await runFolder());
+      if (!folders.includes(run)) folders.push(run);
+      return { recipe: toyRecipe(recipe), network: toyNetwork(), dataset, engine, ...changes, run };
+    },
+    async close() {
+      await engine.close();
+      await Promise.all(folders.map((f) => rm(f, { recursive: true })));
+    },
+  };
+}
 
 /** An engine that counts what was made on it and not given back. */
 export function counting(engine: Engine): { engine: Engine; held: () => number } {

@@ -10,7 +10,8 @@ import { countMacs, learnable } from '../../nets/count.js';
 import { type Classifier, classifierGraph, type Network, networkGraph } from '../../nets/network.js';
 import { parity } from '../../nets/parity.js';
 import { type Checksum, findPublished, type PublishedWeights, published } from '../../nets/published.js';
-import { defaultModel, loadModel, shippedModels } from '../../segment/model.js';
+import { defaultModel } from '../../segment/default-model.js';
+import { loadModel, shippedModels } from '../../segment/model.js';
 import { table } from '../output.js';
 
 const checksumText = (c: Checksum | undefined): string => (c ? `${c.algorithm} ${c.hex}` : 'none published');
