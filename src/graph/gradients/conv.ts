@@ -7,6 +7,7 @@
 
 import type { GraphBuilder } from '../builder.js';
 import type { ConvAttributes, Value } from '../ir.js';
+import { floats, zeros } from '../tensor.js';
 import type { GradientRule } from './rule.js';
 
 /** An im2col strip of this size stays near the cache while keeping Gemm long (measured range 8-32 MB). */
@@ -110,48 +111,80 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
   });
 }
 
-/** Kernels with more positions than this are cut out by rows, then by columns: 2k slices instead of k * k. */
-const MOST_SLICES = 64;
+/** Some rows of a convolution's output. */
+interface Strip {
+  readonly top: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Kernels with more positions than this are cut out by slices; for the others a convolution does it faster. */
+const MOST_POSITIONS = 64;
 
 /**
- * One strip of the im2col matrix: [channels * kh * kw, cells], from x as [channels, 1, N, H, W] and the strip's first output
- * row. Channels come first, as in a kernel, so that the product with dy is the kernel's gradient as it stands.
+ * One strip of the im2col matrix, [C * kh * kw, N * cells]: channels first, as in a kernel, so that the product with dy is
+ * the kernel's gradient as it stands. Undefined where the strip lies in the padding.
  */
 function columnsOf(
   b: GraphBuilder,
   x: Value,
-  [kh, kw]: readonly [number, number],
+  kernel: readonly [number, number],
   a: ConvAttributes,
-  strip: { top: number; height: number; width: number },
-): Value {
-  const rowsAt = (ky: number): [number, number] => {
-    const from = strip.top * a.strides[0] + ky * a.dilations[0];
-    return [from, from + (strip.height - 1) * a.strides[0] + 1];
-  };
-  const columnsAt = (kx: number): [number, number] => {
-    const from = kx * a.dilations[1];
-    return [from, from + (strip.width - 1) * a.strides[1] + 1];
-  };
-  const each = (n: number, cut: (k: number) => Value) =>
-    b.concat(
-      Array.from({ length: n }, (_, k) => cut(k)),
-      1,
-    );
-  const along = (v: Value, axis: number, [from, to]: [number, number], step: number) =>
-    b.slice(v, [axis], [from], [to], [step]);
-  const direct = () =>
-    each(kh * kw, (k) => {
-      const [y, z] = [rowsAt(Math.floor(k / kw)), columnsAt(k % kw)];
-      return b.slice(x, [3, 4], [y[0], z[0]], [y[1], z[1]], a.strides);
-    });
-  const byRows = () => {
-    const rows = each(kh, (ky) => along(x, 3, rowsAt(ky), a.strides[0]));
-    const apart = b.reshape(rows, [x.shape[0]! * kh, 1, ...rows.shape.slice(2)]);
-    return each(kw, (kx) => along(apart, 4, columnsAt(kx), a.strides[1]));
-  };
-  const columns = kh * kw > MOST_SLICES ? byRows() : direct();
-  return b.reshape(columns, [x.shape[0]! * kh * kw, x.shape[2]! * strip.height * strip.width]);
+  strip: Strip,
+): Value | undefined {
+  const [n, c, h] = x.shape as [number, number, number];
+  const [kh, kw] = kernel;
+  const begin = strip.top * a.strides[0] - a.pads[0];
+  const end = begin + (strip.height - 1) * a.strides[0] + a.dilations[0] * (kh - 1) + 1;
+  const [from, to] = [Math.max(0, begin), Math.min(h, end)];
+  if (from >= to) return undefined;
+  const rows = b.slice(x, [2], [from], [to]);
+  const pads = [from - begin, a.pads[1], end - to, a.pads[3]] as const;
+  const cut = kh * kw > MOST_POSITIONS ? columnsBySlices : columnsByConvolution;
+  const columns = cut(b, rows, kernel, { ...a, pads }, strip);
+  return b.reshape(swapBatch(b, columns), [c * kh * kw, n * strip.height * strip.width]);
 }
+
+/** Every channel convolved with kernels that each pick one position: [N, C * kh * kw, h, w]. */
+function columnsByConvolution(
+  b: GraphBuilder,
+  rows: Value,
+  [kh, kw]: readonly [number, number],
+  { strides, pads, dilations }: ConvAttributes,
+): Value {
+  const channels = rows.shape[1]!;
+  const positions = kh * kw;
+  const picks = new Float32Array(channels * positions * positions);
+  for (let i = 0; i < channels * positions; i++) picks[i * positions + (i % positions)] = 1;
+  const kernels = b.constant(floats([channels * positions, 1, kh, kw], picks), 'picks');
+  return b.conv(rows, kernels, undefined, { stride: strides, pad: pads, dilation: dilations, group: channels });
+}
+
+/** Cut out by rows, then by columns: kh + kw slices. */
+function columnsBySlices(
+  b: GraphBuilder,
+  rows: Value,
+  [kh, kw]: readonly [number, number],
+  { strides, pads, dilations }: ConvAttributes,
+  { height, width }: Strip,
+): Value {
+  const [n, c] = rows.shape as [number, number];
+  const padded = b.pad(rows, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
+  const along = (v: Value, axis: 0 | 1, k: number, cells: number) =>
+    b.concat(
+      Array.from({ length: k }, (_, i) => {
+        const from = i * dilations[axis];
+        return b.slice(v, [axis + 3], [from], [from + (cells - 1) * strides[axis] + 1], [strides[axis]]);
+      }),
+      2,
+    );
+  const byRow = along(b.reshape(padded, [n, c, 1, ...padded.shape.slice(2)]), 0, kh, height);
+  const byColumn = along(b.reshape(byRow, [n, c * kh, 1, ...byRow.shape.slice(3)]), 1, kw, width);
+  return b.reshape(byColumn, [n, c * kh * kw, height, width]);
+}
+
+/** With fewer output channels than this the product is made the other way round, and turned at the end. */
+const FEW_CHANNELS = 65;
 
 /**
  * Gradient of a convolution with respect to its kernel [O, I/g, kh, kw], from its input x and the gradient dy of its
@@ -159,35 +192,41 @@ function columnsOf(
  */
 function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly number[], a: ConvAttributes): Value {
   const [o, i, kh, kw] = kernel as [number, number, number, number];
-  const { group, pads } = a;
+  const { group } = a;
   const [n, c] = [x.shape[0]!, x.shape[1]!];
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
   // Channels first once, so that a batch needs no transposed im2col matrix.
-  const xt = swapBatch(b, b.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]));
-  const spaced = b.reshape(xt, [c, 1, n, xt.shape[2]!, xt.shape[3]!]);
   const dyt = swapBatch(b, dy);
   const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
-  const columnsFrom = (top: number): Value | undefined =>
-    top < oh ? columnsOf(b, spaced, [kh, kw], a, { top, height: Math.min(rows, oh - top), width }) : undefined;
-  let sum: Value | undefined;
-  let columns = columnsFrom(0);
-  for (let top = 0; columns; top += rows) {
-    const height = Math.min(rows, oh - top);
-    const cells = n * height * width;
-    // Of a node's inputs, ONNX Runtime makes the one added last first: the sum so far, and only then the next columns.
-    const next = columnsFrom(top + rows);
-    const strip = b.reshape(b.slice(dyt, [2], [top], [top + height]), [o, cells]);
+  const strips = Array.from({ length: Math.ceil(oh / rows) }, (_, k): Strip => {
+    return { top: k * rows, height: Math.min(rows, oh - k * rows), width };
+  });
+  const turned = group === 1 && o < FEW_CHANNELS;
+  const multiply = (maps: Value, columns: Value, sum: Value | undefined): Value => {
+    const cells = maps.shape[1]!;
     if (group === 1) {
+      const factors = turned ? [columns, maps] : [maps, columns];
       const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
-      sum = b.op('Gemm', sum ? [strip, columns, sum] : [strip, columns], attributes);
-    } else {
-      const byGroup = b.transpose(b.reshape(columns, [group, i * kh * kw, cells]), [0, 2, 1]);
-      const part = b.op('MatMul', [b.reshape(strip, [group, o / group, cells]), byGroup], {});
-      sum = sum ? b.add(sum, part) : part;
+      return b.op('Gemm', sum ? [...factors, sum] : factors, attributes);
     }
-    columns = next;
+    const byGroup = b.transpose(b.reshape(columns, [group, i * kh * kw, cells]), [0, 2, 1]);
+    const part = b.op('MatMul', [b.reshape(maps, [group, o / group, cells]), byGroup], {});
+    return sum ? b.add(sum, part) : part;
+  };
+  let sum: Value | undefined;
+  let last: { maps: Value; columns: Value } | undefined;
+  // Of a node's inputs, ONNX Runtime makes the one added last first: the sum so far, and only then the next columns.
+  for (const strip of strips) {
+    const columns = columnsOf(b, x, [kh, kw], a, strip);
+    if (!columns) continue;
+    const { top, height } = strip;
+    const maps = b.reshape(b.slice(dyt, [2], [top], [top + height]), [o, n * height * width]);
+    if (last) sum = multiply(last.maps, last.columns, sum);
+    last = { maps, columns };
   }
-  return b.reshape(sum!, kernel);
+  if (!last) return b.constant(zeros('float32', kernel));
+  const gradient = multiply(last.maps, last.columns, sum);
+  return b.reshape(turned ? b.transpose(gradient, [1, 0]) : gradient, kernel);
 }
 
 const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 2, 3]);
