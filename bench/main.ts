@@ -5,6 +5,8 @@
 
 import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
+import { coldSegment } from './cold-segment.js';
+import { loader } from './loader.js';
 import { trainFcn8s } from './train-fcn8s.js';
 
 export interface BenchOptions {
@@ -32,6 +34,8 @@ export interface Bench {
 
 const benches: Readonly<Record<string, Bench>> = {
   'train-fcn8s': trainFcn8s,
+  'cold-segment': coldSegment,
+  loader,
 };
 
 function usage(problem: string): PixelwiseError {

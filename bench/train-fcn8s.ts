@@ -11,7 +11,7 @@ import { fill, squares } from './fill.js';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
-const setup = { size: 256, classes: 21, threads: 2, rate: 1e-4, momentum: 0.9, weightDecay: 5e-4 };
+const setup = { size: 256, classes: 21, threads: 2, rate: 2e-5, momentum: 0.9, weightDecay: 5e-4 };
 /** Steps before the clock counts: memory is still being found. */
 const warmup = 3;
 /** Steps without dropout, whose losses both sides must agree on. */

@@ -104,10 +104,10 @@ export interface OptimizerGraph extends StateGraph {
 }
 
 /**
- * Elements that one copy of a rule works on. A large parameter is cut into pieces of 2 MB, so that what one operator writes
+ * Elements that one copy of a rule works on. A large parameter is cut into pieces of 4 MB, so that what one operator writes
  * is still in the cache when the next reads it, and no operator needs room for a whole parameter.
  */
-const pieceSize = 2 ** 19;
+const pieceSize = 2 ** 20;
 
 /** Draws a state graph piece by piece. */
 class PieceBuilder {

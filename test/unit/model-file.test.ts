@@ -84,11 +84,7 @@ describe('hostile descriptions', () => {
     ['with a size beyond all pictures', { longSide: 1e300 }, "unusable 'longSide'"],
     ['with a list for its training', { training: [1] }, "unusable 'training'"],
     ['with fewer colors than classes', { palette: [[0, 0, 0]] }, '1 colors for 3 classes. Expected one per class'],
-    [
-      'without preprocessing',
-      { preprocessing: null },
-      "unusable 'preprocessing'. Expected order, a divisor above 0",
-    ],
+    ['without preprocessing', { preprocessing: null }, "unusable 'preprocessing'. Expected order, a divisor above 0"],
     ['of an unknown channel order', { preprocessing: { ...model.preprocessing, order: 'GBR' } }, "'preprocessing'"],
     ['that divides by zero', { preprocessing: { ...model.preprocessing, divisor: 0 } }, "'preprocessing'"],
     ['with a mean of one number', { preprocessing: { ...model.preprocessing, mean: 104 } }, "'preprocessing'"],

@@ -45,10 +45,16 @@ function rotatedKernel(b: GraphBuilder, w: Value, group: number): Value {
   return b.op('Slice', [swapped], { starts: [-1, -1], ends: [far, far], axes: [2, 3], steps: [-1, -1] });
 }
 
+/** One reshape in place of two: joined by ONNX Runtime, they would be a new node, out of the order that they were added in. */
+function reshape(b: GraphBuilder, v: Value, shape: readonly number[]): Value {
+  const maker = b.producerOf(v);
+  return b.reshape(maker?.op === 'Reshape' ? maker.inputs[0]! : v, shape);
+}
+
 /** [N, C, H, W] to [C, N, H, W] or back; for one picture both are the same numbers in the same order. */
 function swapBatch(b: GraphBuilder, v: Value): Value {
   const [first, second, ...rest] = v.shape as [number, number, number, number];
-  return first === 1 || second === 1 ? b.reshape(v, [second, first, ...rest]) : b.transpose(v, [1, 0, 2, 3]);
+  return first === 1 || second === 1 ? reshape(b, v, [second, first, ...rest]) : b.transpose(v, [1, 0, 2, 3]);
 }
 
 /**
@@ -59,13 +65,13 @@ function swapBatch(b: GraphBuilder, v: Value): Value {
  */
 function overlapSum(b: GraphBuilder, v: Value, step: number): Value {
   const [a, k, n, l, r] = v.shape as [number, number, number, number, number];
-  if (k === 1) return b.reshape(v, [a, n, l, r]);
+  if (k === 1) return reshape(b, v, [a, n, l, r]);
   const long = l + step * k;
   const size = n * long * r;
   const shift = step * r;
-  const spaced = b.reshape(b.pad(v, [0, 0, 0, 0, 0, 0, 0, 0, step * k, 0]), [a, k * size]);
-  const shifted = b.reshape(b.slice(spaced, [1], [0], [k * (size - shift)]), [a, k, size - shift]);
-  return b.reshape(b.pad(b.reduceSum(shifted, [1]), [0, 0, 0, shift]), [a, n, long, r]);
+  const spaced = reshape(b, b.pad(v, [0, 0, 0, 0, 0, 0, 0, 0, step * k, 0]), [a, k * size]);
+  const shifted = reshape(b, b.slice(spaced, [1], [0], [k * (size - shift)]), [a, k, size - shift]);
+  return reshape(b, b.pad(b.reduceSum(shifted, [1]), [0, 0, 0, shift]), [a, n, long, r]);
 }
 
 /** dX of a convolution with stride 1 as the product of the kernel, as it stands, with dy, and the sum of its columns. */
@@ -73,11 +79,11 @@ function gradientByColumns(b: GraphBuilder, x: Value, w: Value, dy: Value, a: Co
   const [o, i, kh, kw] = w.shape as [number, number, number, number];
   const [n, , h, width] = dy.shape as [number, number, number, number];
   const attributes = { alpha: 1, beta: 1, transA: 1, transB: 0 } as const;
-  const maps = b.reshape(swapBatch(b, dy), [o, n * h * width]);
-  const columns = b.op('Gemm', [b.reshape(w, [o, i * kh * kw]), maps], attributes);
-  if (kh === 1 && kw === 1 && a.pads.every((p) => p === 0)) return swapBatch(b, b.reshape(columns, [i, n, h, width]));
-  const wide = overlapSum(b, b.reshape(columns, [i * kh, kw, n * h, width, 1]), a.dilations[1]);
-  const whole = overlapSum(b, b.reshape(wide, [i, kh, n, h, wide.shape[2]!]), a.dilations[0]);
+  const maps = reshape(b, swapBatch(b, dy), [o, n * h * width]);
+  const columns = b.op('Gemm', [reshape(b, w, [o, i * kh * kw]), maps], attributes);
+  if (kh === 1 && kw === 1 && a.pads.every((p) => p === 0)) return swapBatch(b, reshape(b, columns, [i, n, h, width]));
+  const wide = overlapSum(b, reshape(b, columns, [i * kh, kw, n * h, width, 1]), a.dilations[1]);
+  const whole = overlapSum(b, reshape(b, wide, [i, kh, n, h, wide.shape[2]!]), a.dilations[0]);
   const [top, left] = a.pads;
   const seen = b.slice(whole, [2, 3], [top, left], [top + x.shape[2]!, left + x.shape[3]!]);
   return swapBatch(b, seen);
@@ -142,7 +148,7 @@ function columnsOf(
   const pads = [from - begin, a.pads[1], end - to, a.pads[3]] as const;
   const cut = kh * kw > MOST_POSITIONS ? columnsBySlices : columnsByConvolution;
   const columns = cut(b, rows, kernel, { ...a, pads }, strip);
-  return b.reshape(swapBatch(b, columns), [c * kh * kw, n * strip.height * strip.width]);
+  return reshape(b, swapBatch(b, columns), [c * kh * kw, n * strip.height * strip.width]);
 }
 
 /** Every channel convolved with kernels that each pick one position: [N, C * kh * kw, h, w]. */
@@ -178,9 +184,9 @@ function columnsBySlices(
       }),
       2,
     );
-  const byRow = along(b.reshape(padded, [n, c, 1, ...padded.shape.slice(2)]), 0, kh, height);
-  const byColumn = along(b.reshape(byRow, [n, c * kh, 1, ...byRow.shape.slice(3)]), 1, kw, width);
-  return b.reshape(byColumn, [n, c * kh * kw, height, width]);
+  const byRow = along(reshape(b, padded, [n, c, 1, ...padded.shape.slice(2)]), 0, kh, height);
+  const byColumn = along(reshape(b, byRow, [n, c * kh, 1, ...byRow.shape.slice(3)]), 1, kw, width);
+  return reshape(b, byColumn, [n, c * kh * kw, height, width]);
 }
 
 /** With fewer output channels than this the product is made the other way round, and turned at the end. */
@@ -197,7 +203,8 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
   // Channels first once, so that a batch needs no transposed im2col matrix.
   const dyt = swapBatch(b, dy);
-  const rows = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
+  const most = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
+  const rows = Math.ceil(oh / Math.ceil(oh / most));
   const strips = Array.from({ length: Math.ceil(oh / rows) }, (_, k): Strip => {
     return { top: k * rows, height: Math.min(rows, oh - k * rows), width };
   });
@@ -209,8 +216,8 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
       const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
       return b.op('Gemm', sum ? [...factors, sum] : factors, attributes);
     }
-    const byGroup = b.transpose(b.reshape(columns, [group, i * kh * kw, cells]), [0, 2, 1]);
-    const part = b.op('MatMul', [b.reshape(maps, [group, o / group, cells]), byGroup], {});
+    const byGroup = b.transpose(reshape(b, columns, [group, i * kh * kw, cells]), [0, 2, 1]);
+    const part = b.op('MatMul', [reshape(b, maps, [group, o / group, cells]), byGroup], {});
     return sum ? b.add(sum, part) : part;
   };
   let sum: Value | undefined;
@@ -220,13 +227,13 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
     const columns = columnsOf(b, x, [kh, kw], a, strip);
     if (!columns) continue;
     const { top, height } = strip;
-    const maps = b.reshape(b.slice(dyt, [2], [top], [top + height]), [o, n * height * width]);
+    const maps = reshape(b, b.slice(dyt, [2], [top], [top + height]), [o, n * height * width]);
     if (last) sum = multiply(last.maps, last.columns, sum);
     last = { maps, columns };
   }
   if (!last) return b.constant(zeros('float32', kernel));
   const gradient = multiply(last.maps, last.columns, sum);
-  return b.reshape(turned ? b.transpose(gradient, [1, 0]) : gradient, kernel);
+  return reshape(b, turned ? b.transpose(gradient, [1, 0]) : gradient, kernel);
 }
 
 const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 2, 3]);
