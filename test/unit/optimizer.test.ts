@@ -207,7 +207,7 @@ describe('optimisers', () => {
 
 describe('large parameters', () => {
   it('are worked on piece by piece, every element once', () => {
-    const size = 2 ** 19 + 5;
+    const size = 2 ** 20 + 4;
     const parameters = [parameterOf('w', [5, size / 5], { rate: 1, decay: 1 })];
     const ramp = floats(
       parameters[0]!.value.shape,

@@ -103,8 +103,9 @@ export const segment = command({
         const result = await segmenter.segment(input, { signal, ...(maxPixels !== undefined && { maxPixels }) });
         const seconds = (performance.now() - began) / 1000;
         const files = { mask: `${stems[i]}.mask.png`, overlay: `${stems[i]}.overlay.png` };
-        await writeFileAtomic(files.mask, result.toPNG());
-        await writeFileAtomic(files.overlay, await result.overlay({ opacity: o.opacity }));
+        // The overlay is compressed on another thread while this one packs the mask.
+        const painted = result.overlay({ opacity: o.opacity }).then((png) => writeFileAtomic(files.overlay, png));
+        await Promise.all([painted, writeFileAtomic(files.mask, result.toPNG())]);
         print(o.json ? asJson(input, result, files, segmenter.model.network) : report(input, result, files, seconds));
         succeeded++;
       } catch (error) {
