@@ -28,4 +28,6 @@ export interface Session {
 export interface Backend {
   readonly device: string;
   createSession(model: Uint8Array, external: readonly ExternalData[], options: SessionOptions): Promise<Session>;
+  /** Frees what the sessions shared. They are disposed by then. */
+  close?(): Promise<void>;
 }

@@ -6,7 +6,7 @@ import type { NamedTensors, Tensor } from '../graph/tensor.js';
 /**
  * - `node`: onnxruntime-node, which copies every output once more
  * - `native`: ONNX Runtime's C API through the optional package koffi, which writes updates and gradients where they belong
- * - `auto`: native where its parts are installed and start, otherwise node
+ * - `auto`: native on Linux, where its parts are installed and start; otherwise node
  */
 export type BackendName = 'node' | 'native' | 'auto';
 

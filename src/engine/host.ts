@@ -107,6 +107,8 @@ export class Host {
       for (const { session } of this.#programs.values()) await session.dispose();
       this.#programs.clear();
       this.#states.clear();
+      const backend = await this.#backend?.catch(() => undefined);
+      await backend?.close?.();
       return null;
     },
   };

@@ -176,5 +176,7 @@ export async function nativeBackend(): Promise<Backend> {
         api.release('ReleaseSessionOptions', options);
       }
     },
+    // The environment stays: the process has only one, and another engine may be using it.
+    close: async () => api.release('ReleaseMemoryInfo', memory),
   };
 }

@@ -15,7 +15,7 @@ import type {
   State,
   TransferOptions,
 } from './engine.js';
-import { nativeInstalled } from './ort-library.js';
+import { nativeByDefault } from './ort-library.js';
 import type { Answer, RequestKind, Requests } from './protocol.js';
 import { buffersOf, copyOf } from './transfer.js';
 
@@ -41,7 +41,7 @@ class Thread {
   device: string;
 
   constructor(backend: BackendName) {
-    this.device = backend === 'node' || (backend === 'auto' && !nativeInstalled()) ? 'cpu' : 'native';
+    this.device = backend === 'node' || (backend === 'auto' && !nativeByDefault()) ? 'cpu' : 'native';
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail('ERR_ENGINE', `The engine's thread failed: ${error.message}`));

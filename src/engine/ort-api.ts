@@ -37,6 +37,7 @@ const functions = {
   AllocatorFree: [76, 'void *', 'void *', 'void *'],
   GetAllocatorWithDefaultOptions: [78, 'void *', 'out'],
   ReleaseStatus: [93, 'void', 'void *'],
+  ReleaseMemoryInfo: [94, 'void', 'void *'],
   ReleaseSession: [95, 'void', 'void *'],
   ReleaseValue: [96, 'void', 'void *'],
   ReleaseTypeInfo: [98, 'void', 'void *'],

@@ -33,3 +33,8 @@ export function ortLibraryPath(): string | undefined {
 export function nativeInstalled(): boolean {
   return resolved('koffi') !== undefined && ortLibraryPath() !== undefined;
 }
+
+/** Whether `auto` chooses the native backend: where it is tested, which so far is Linux. */
+export function nativeByDefault(): boolean {
+  return process.platform === 'linux' && nativeInstalled();
+}

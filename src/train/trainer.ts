@@ -93,6 +93,8 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
     seed: recipe.seed,
     multipliers: recipe.multipliers,
     batchNorm: recipe.batchNorm,
+    // The caller's weights stay the caller's.
+    transfer: before !== undefined || o.weights === undefined,
   });
   let update = before?.progress.update ?? 0;
   let best = before?.progress.best;

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import { createNodeEngine } from '../../src/engine/node.js';
-import { nativeInstalled } from '../../src/engine/ort-library.js';
+import { nativeByDefault, nativeInstalled } from '../../src/engine/ort-library.js';
 import { PixelwiseError } from '../../src/errors.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Graph, Value } from '../../src/graph/ir.js';
@@ -313,6 +313,6 @@ describe('backend auto', () => {
     await using engine = createNodeEngine({ backend: 'auto', threads: 1 });
     const program = await engine.compile(graphOf([1], (b, x) => b.output('y', b.relu(x))));
     expect((await program.run({ x: floats([1], [-1]) })).y!.data[0]).toBe(0);
-    expect(engine.device).toBe(nativeInstalled() ? 'native' : 'cpu');
+    expect(engine.device).toBe(nativeByDefault() ? 'native' : 'cpu');
   });
 });

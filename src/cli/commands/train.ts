@@ -208,7 +208,8 @@ export const trainCommand = command({
     if (!o.resume) await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
+    // Gradients and updates without copies: about half the memory of the ordinary backend.
+    await using engine = createNodeEngine({ backend: 'auto', ...(o.threads !== undefined && { threads: o.threads }) });
     const interrupted = await runTraining(
       {
         recipe,

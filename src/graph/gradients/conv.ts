@@ -146,8 +146,9 @@ function columnsOf(
   if (from >= to) return undefined;
   const rows = b.slice(x, [2], [from], [to]);
   const pads = [from - begin, a.pads[1], end - to, a.pads[3]] as const;
+  const one = [kh, kw, ...a.strides].every((v) => v === 1) && pads.every((p) => p === 0);
   const cut = kh * kw > MOST_POSITIONS ? columnsBySlices : columnsByConvolution;
-  const columns = cut(b, rows, kernel, { ...a, pads }, strip);
+  const columns = one ? rows : cut(b, rows, kernel, { ...a, pads }, strip);
   return reshape(b, swapBatch(b, columns), [c * kh * kw, n * strip.height * strip.width]);
 }
 
@@ -233,7 +234,8 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   }
   if (!last) return b.constant(zeros('float32', kernel));
   const gradient = multiply(last.maps, last.columns, sum);
-  return reshape(b, turned ? b.transpose(gradient, [1, 0]) : gradient, kernel);
+  // Transposed as a matrix, it would be fused with its product, which would be turned back.
+  return turned ? b.transpose(reshape(b, gradient, [i, kh, kw, o]), [3, 0, 1, 2]) : reshape(b, gradient, kernel);
 }
 
 const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 2, 3]);
