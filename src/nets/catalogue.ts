@@ -13,12 +13,15 @@ import type { Classifier, Network } from './network.js';
 import { nyudColor, nyudEarly, nyudHha, nyudLate } from './nyud.js';
 import { resnet } from './resnet.js';
 import { siftflow } from './siftflow.js';
+import { deeplabSmall, fcnSmall } from './small-squeezenet.js';
 import { squeezenet } from './squeezenet.js';
 import { vgg } from './vgg.js';
 
 export const networks: readonly Network[] = [
   fcnSqueezenet({ stride: 16 }),
   fcnSqueezenet({ stride: 8 }),
+  ...([32, 16, 8] as const).map(fcnSmall),
+  deeplabSmall,
   ...(['berkeley', 'clean'] as const).flatMap((convention) => [
     fcnVgg16({ stride: 32, convention }),
     fcnVgg16({ stride: 16, convention }),
