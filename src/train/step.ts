@@ -6,7 +6,7 @@ import { PixelwiseError } from '../errors.js';
 import type { Graph, Pair, Parameter } from '../graph/ir.js';
 import { type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { DropoutMask } from '../surgery/training-mode.js';
-import { type Objective, type ObjectiveOptions, objective } from './objective.js';
+import { type ObjectiveOptions, objective } from './objective.js';
 import {
   accumulationGraph,
   type OptimizerGraph,
@@ -72,7 +72,7 @@ export class TrainingStep {
   readonly #accumulate: Accumulation | undefined;
   readonly #update: Program;
   readonly #optimizer: OptimizerGraph;
-  readonly #objective: Objective;
+  readonly #parameters: readonly string[];
   readonly #options: StepOptions;
   readonly #whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>;
 
@@ -80,7 +80,7 @@ export class TrainingStep {
     state: State,
     programs: { gradients: SizedPrograms; accumulate: Accumulation | undefined; update: Program },
     optimizer: OptimizerGraph,
-    goal: Objective,
+    parameters: readonly string[],
     options: StepOptions,
     whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>,
   ) {
@@ -89,7 +89,7 @@ export class TrainingStep {
     this.#accumulate = programs.accumulate;
     this.#update = programs.update;
     this.#optimizer = optimizer;
-    this.#objective = goal;
+    this.#parameters = parameters;
     this.#options = options;
     this.#whyNaN = whyNaN;
   }
@@ -118,9 +118,8 @@ export class TrainingStep {
     const names = goal.trained.map((p) => p.value.name);
     const updates = { ...Object.fromEntries(names.map((n) => [`${prefix}${n}`, `${prefix}${n}`])), ...goal.statistics };
     const gradients = new SizedPrograms(async (size) => {
-      const sized = options.networkAt ? goalOf(options.networkAt(size)) : goal;
-      const program = await engine.compile(sized.graph, { state, updates });
-      return { program, goal: sized, bytes: mapBytes(sized.graph) };
+      const { graph, masks } = options.networkAt ? goalOf(options.networkAt(size)) : goal;
+      return { program: await engine.compile(graph, { state, updates }), masks, bytes: mapBytes(graph) };
     });
     // Programs of other sizes come with the first picture of their size; the gradients' places are there before them.
     if (options.networkAt) {
@@ -136,7 +135,8 @@ export class TrainingStep {
       const graph = (options.networkAt ?? (() => network))(sideOf(feeds.image!));
       return firstNonFinite(engine, state, graph, options, feeds).catch(() => undefined);
     };
-    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, goal, options, whyNaN);
+    const parameters = goal.graph.parameters.map((p) => p.value.name);
+    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, parameters, options, whyNaN);
   }
 
   /**
@@ -149,8 +149,8 @@ export class TrainingStep {
     for (const [i, { image, labels }] of inputs.entries()) {
       const micro = update * inputs.length + i;
       const feeds: Record<string, Tensor> = { image, labels };
-      const { program, goal } = await this.#gradients.at(sideOf(image));
-      goal.masks.forEach((mask, index) => {
+      const { program, masks } = await this.#gradients.at(sideOf(image));
+      masks.forEach((mask, index) => {
         feeds[mask.input] = drawMask(mask, this.#options.seed, micro, index);
       });
       const { loss } = await program.run(feeds);
@@ -173,8 +173,7 @@ export class TrainingStep {
 
   /** All parameters, and with `all` the optimiser's state too: what a checkpoint needs. */
   async read(all = false): Promise<NamedTensors> {
-    const names = this.#objective.graph.parameters.map((p) => p.value.name);
-    return this.#state.read(all ? [...names, ...this.#optimizer.initial.keys()] : names);
+    return this.#state.read(all ? [...this.#parameters, ...this.#optimizer.initial.keys()] : this.#parameters);
   }
 
   async dispose(): Promise<void> {
