@@ -164,22 +164,27 @@ export function checkRecipe(values: unknown, source: string): Recipe {
 
 /** Reads a recipe's text (JSON with comments). `overrides` are `key=value` pairs, dotted keys reaching inside. */
 export function readRecipe(text: string, source: string, overrides: readonly string[] = []): Recipe {
+  return checkRecipe(overridden(recipeValues(text, source), overrides), source);
+}
+
+/** The values of a recipe's text, not yet checked. */
+export function recipeValues(text: string, source: string): unknown {
   const errors: ParseError[] = [];
   const values: unknown = parse(text, errors, { allowTrailingComma: true });
   const [error] = errors;
-  if (error) {
-    const line = text.slice(0, error.offset).split('\n').length;
-    throw new PixelwiseError(
-      'ERR_RECIPE',
-      `Recipe '${source}' is not valid JSON: ${printParseErrorCode(error.error)} in line ${line}.`,
-      {
-        subject: source,
-      },
-    );
-  }
-  // What is no object at all is refused below.
+  if (!error) return values;
+  const line = text.slice(0, error.offset).split('\n').length;
+  throw new PixelwiseError(
+    'ERR_RECIPE',
+    `Recipe '${source}' is not valid JSON: ${printParseErrorCode(error.error)} in line ${line}.`,
+    { subject: source },
+  );
+}
+
+/** The same values, changed in place. What is no object at all is left to the check. */
+export function overridden(values: unknown, overrides: readonly string[]): unknown {
   if (isRecord(values)) for (const override of overrides) applyOverride(values, override);
-  return checkRecipe(values, source);
+  return values;
 }
 
 function applyOverride(values: Record<string, unknown>, override: string): void {
