@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from './errors.js';
@@ -19,6 +19,8 @@ const reasons: Record<string, string> = {
   EPERM: 'may not be accessed. Check its permissions',
   EROFS: 'lies on a read-only file system. Choose another place',
   ENOSPC: 'does not fit: the disk is full. Make room or choose another place',
+  EDQUOT: 'does not fit: the quota is used up. Make room or choose another place',
+  EFBIG: 'is larger than files may be here. Raise the limit (ulimit -f) or choose another place',
   EMFILE: 'cannot be opened: too many files are open. Close some or raise the limit (ulimit -n)',
 };
 
@@ -65,6 +67,18 @@ export async function makeFolder(folder: FilePath): Promise<void> {
   const path = toPath(folder);
   try {
     await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw fileError('write', path, cause);
+  }
+}
+
+const partName = /^\..+\.[0-9a-f]{12}\.part$/;
+
+/** Take away what writers that were killed have left in a folder that no one else writes to now. */
+export async function removeParts(folder: FilePath): Promise<void> {
+  const path = toPath(folder);
+  try {
+    for (const name of await readdir(path)) if (partName.test(name)) await rm(join(path, name), { force: true });
   } catch (cause) {
     throw fileError('write', path, cause);
   }

@@ -1,9 +1,9 @@
 /** @file One training batch: which samples it holds, and how it is made. Depends on the step number and nothing else. */
 
 import { type Tensor, tensor } from '../graph/tensor.js';
-import type { Picture } from '../image/picture.js';
 import type { Preprocessing } from '../image/preprocessing.js';
-import { type AugmentOptions, augment } from './augment.js';
+import { legalSide, type Sides } from '../nets/network.js';
+import { type AugmentOptions, augment, type Pair, padPair } from './augment.js';
 import type { Dataset, Sample } from './dataset.js';
 import { meanColor, toTensor } from './normalize.js';
 import { createRandom } from './random.js';
@@ -23,6 +23,8 @@ export interface BatchOptions extends AugmentOptions {
   readonly preprocessing: Preprocessing;
   readonly batch: number;
   readonly seed: number;
+  /** Sides that the network can run on. Without a crop, pictures are padded to the next ones. Default: all. */
+  readonly sides?: Sides | undefined;
   /**
    * `shuffle` (default): every epoch is a permutation of the data set, and batches run on across its end. `replacement`:
    * every sample is drawn from the whole set, as the Berkeley FCN's training does.
@@ -40,12 +42,14 @@ export type BatchMaker = (step: number) => Promise<Batch>;
  * A function that makes any batch of a run, in any order: the sample at (seed, epoch, position in the epoch) is always
  * the same, so a resumed run goes on bit for bit.
  *
- * Where no `padColor` is given, padding gets the mean colour.
+ * Where no `padColor` is given, padding gets the mean colour. Without a crop, pictures of several sizes in one batch are
+ * padded to the largest height and width (torchvision's `cat_list`): a batch of one keeps its picture's own size.
  */
 export function batchMaker(dataset: Dataset, options: BatchOptions): BatchMaker {
   const { batch, seed, preprocessing } = options;
   const size = dataset.ids.length;
-  const shaping: AugmentOptions = { padColor: meanColor(preprocessing), ...options };
+  const padColor = options.padColor ?? meanColor(preprocessing);
+  const shaping: AugmentOptions = { ...options, padColor };
 
   let known = -1;
   let order = new Uint32Array();
@@ -65,24 +69,28 @@ export function batchMaker(dataset: Dataset, options: BatchOptions): BatchMaker 
     });
     const indices = places.map(({ epoch, position }) => indexAt(epoch, position));
     const ids: string[] = [];
-    const pictures: Picture[] = [];
-    const labels: Uint8Array[] = [];
+    const cuts: Pair[] = [];
     let coming = startLoading(dataset, indices[0] as number);
     for (const [n, { epoch, position }] of places.entries()) {
       const sample = await coming;
       const next = indices[n + 1];
       // Decoding runs on the engine's own threads: read the next picture while this one is cut.
       if (next !== undefined) coming = startLoading(dataset, next);
-      const cut = augment(sample, shaping, createRandom(seed, purpose.augment, epoch, position));
+      cuts.push(augment(sample, shaping, createRandom(seed, purpose.augment, epoch, position)));
       ids.push(sample.id);
-      pictures.push(cut.picture);
-      labels.push(cut.labels.data);
     }
-    const images = toTensor(pictures, preprocessing);
-    const [, , height = 0, width = 0] = images.shape;
+    const fitting = (sizes: number[]): number =>
+      options.crop ? (sizes[0] as number) : legalSide({ sides: options.sides }, Math.max(...sizes));
+    const height = fitting(cuts.map((cut) => cut.picture.height));
+    const width = fitting(cuts.map((cut) => cut.picture.width));
+    const pairs = cuts.map((cut) => padPair(cut, height, width, padColor));
+    const images = toTensor(
+      pairs.map((p) => p.picture),
+      preprocessing,
+    );
     const marked = new Uint8Array(batch * height * width);
-    labels.forEach((data, n) => {
-      marked.set(data, n * height * width);
+    pairs.forEach(({ labels }, n) => {
+      marked.set(labels.data, n * height * width);
     });
     return {
       step,

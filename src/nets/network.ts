@@ -93,7 +93,7 @@ export const inputChannels = (network: Network): number =>
   network.modalities?.reduce((sum, m) => sum + m.channels, 0) ?? 3;
 
 /** The smallest legal side that is at least `n` pixels long: what to pad a picture to. */
-export function legalSide({ sides }: Network, n: number): number {
+export function legalSide({ sides }: { readonly sides?: Sides | undefined }, n: number): number {
   if (!sides) return n;
   const { step, offset, least } = sides;
   return Math.ceil((Math.max(n, least) - offset) / step) * step + offset;

@@ -17,6 +17,8 @@ const progressSchema = z.object({
   best: z.object({ meanIU: z.number(), update }).optional(),
   /** The update at which the last evaluation was made. */
   evaluated: update.optional(),
+  /** Evaluations since the best one. */
+  sinceBest: z.number().int().positive().optional(),
   /** The recipe as JSON, so that a run is only resumed with its own. */
   recipe: z.string(),
 });

@@ -47,8 +47,11 @@ const recipe = z.strictObject({
   accumulate: count.default(1),
   /** Updates of the whole run. */
   updates: count,
-  /** Height and width of the training crops. */
-  crop: z.tuple([count, count]),
+  /**
+   * Height and width of the training crops, or `whole`: pictures as they are, reduced to `longSide` where they are larger.
+   * Several whole pictures of a batch are padded to one size, so the Berkeley networks take one at a time.
+   */
+  crop: z.union([z.tuple([count, count]), z.literal('whole')], "expected [height, width] or 'whole'").default('whole'),
   /** Pictures are scaled by a factor drawn evenly from this range. */
   scale: z
     .tuple([positive, positive])
@@ -61,6 +64,8 @@ const recipe = z.strictObject({
   jitter: z
     .strictObject({ brightness: share.default(0), contrast: share.default(0), saturation: share.default(0) })
     .optional(),
+  /** Pictures are turned by an angle drawn evenly from -rotate to rotate degrees. */
+  rotate: z.number().min(0).max(180).default(0),
   sampling: z.enum(['shuffle', 'replacement']).default('shuffle'),
   rate: positive,
   schedule: schedule.default({ kind: 'fixed' }),
@@ -84,6 +89,8 @@ const recipe = z.strictObject({
     )
     .default([]),
   batchNorm: z.enum(['batch', 'frozen']).default('batch'),
+  /** Evaluations in a row without a better mean IU after which the run ends. By default it never does. */
+  patience: count.optional(),
   evaluation: z.strictObject({ split: z.string().default('val'), every: count }).optional(),
   /** Updates between checkpoints. */
   checkpoint: count.default(500),
@@ -122,6 +129,7 @@ function explain(issue: z.core.$ZodIssue, values: unknown): string {
   const at = issue.path.join('.') || 'recipe';
   if (issue.code === 'invalid_union') {
     const { schema, value } = resolve(issue.path.slice(0, -1), values);
+    if (!isKinds(schema)) return `${at}: ${issue.message}`;
     const kinds = isKinds(schema) ? schema.options.map((o) => `'${kindOf(o)}'`) : [];
     const kind = memberOf(value, 'kind');
     const received = kind === undefined ? 'nothing' : typeof kind === 'string' ? `'${kind}'` : JSON.stringify(kind);

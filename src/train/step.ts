@@ -3,10 +3,10 @@
 import { createRandom } from '../data/random.js';
 import type { Engine, Program, State } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
-import type { Graph, Parameter } from '../graph/ir.js';
-import { type NamedTensors, sizeOf, type Tensor } from '../graph/tensor.js';
+import type { Graph, Pair, Parameter } from '../graph/ir.js';
+import { type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { DropoutMask } from '../surgery/training-mode.js';
-import { type Objective, type ObjectiveOptions, objective } from './objective.js';
+import { type ObjectiveOptions, objective } from './objective.js';
 import {
   accumulationGraph,
   type OptimizerGraph,
@@ -14,6 +14,8 @@ import {
   optimizerGraph,
   type StateGraph,
 } from './optimizer.js';
+import { type Finding, firstNonFinite } from './run/diagnose.js';
+import { mapBytes, SizedPrograms } from './run/programs.js';
 
 /** Keeps the dropout masks apart from every other use of the seed. */
 const maskStream = 12;
@@ -24,6 +26,8 @@ export interface StepOptions extends ObjectiveOptions {
   readonly seed: number;
   /** Factors for parameters whose names match; the last match counts. */
   readonly multipliers?: readonly { pattern: string; rate: number; decay: number }[];
+  /** The network at other sizes of the picture; without it every batch must have the size of the graph given. */
+  readonly networkAt?: (size: Pair) => Graph;
   /** Hand the tensors' buffers over to the engine instead of copying them. */
   readonly transfer?: boolean;
 }
@@ -55,6 +59,8 @@ function withMultipliers(network: Graph, multipliers: NonNullable<StepOptions['m
   return { ...network, parameters };
 }
 
+const sideOf = ({ shape }: { readonly shape: Shape }): Pair => [shape[2]!, shape[3]!];
+
 interface Accumulation {
   readonly program: Program;
   feeds(first: boolean): Record<string, Tensor>;
@@ -62,27 +68,30 @@ interface Accumulation {
 
 export class TrainingStep {
   readonly #state: State;
-  readonly #gradients: Program;
+  readonly #gradients: SizedPrograms;
   readonly #accumulate: Accumulation | undefined;
   readonly #update: Program;
   readonly #optimizer: OptimizerGraph;
-  readonly #objective: Objective;
+  readonly #parameters: readonly string[];
   readonly #options: StepOptions;
+  readonly #whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>;
 
   private constructor(
     state: State,
-    programs: { gradients: Program; accumulate: Accumulation | undefined; update: Program },
+    programs: { gradients: SizedPrograms; accumulate: Accumulation | undefined; update: Program },
     optimizer: OptimizerGraph,
-    goal: Objective,
+    parameters: readonly string[],
     options: StepOptions,
+    whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>,
   ) {
     this.#state = state;
     this.#gradients = programs.gradients;
     this.#accumulate = programs.accumulate;
     this.#update = programs.update;
     this.#optimizer = optimizer;
-    this.#objective = goal;
+    this.#parameters = parameters;
     this.#options = options;
+    this.#whyNaN = whyNaN;
   }
 
   /**
@@ -98,7 +107,9 @@ export class TrainingStep {
   ): Promise<TrainingStep> {
     const accumulate = options.accumulate ?? 1;
     const prefix = accumulate > 1 ? 'fresh/' : 'gradient/';
-    const goal = objective(withMultipliers(network, options.multipliers ?? []), { ...options, prefix });
+    const goalOf = (graph: Graph) =>
+      objective(withMultipliers(graph, options.multipliers ?? []), { ...options, prefix });
+    const goal = goalOf(network);
     const optimizer = optimizerGraph(goal.trained, options.optimizer, 1 / accumulate);
     const accumulation = accumulate > 1 ? accumulationGraph(goal.trained) : undefined;
     const state = await engine.createState(tensors, { transfer: options.transfer ?? false });
@@ -106,11 +117,26 @@ export class TrainingStep {
     await state.write(new Map(missing), { transfer: true });
     const names = goal.trained.map((p) => p.value.name);
     const updates = { ...Object.fromEntries(names.map((n) => [`${prefix}${n}`, `${prefix}${n}`])), ...goal.statistics };
-    const gradients = await engine.compile(goal.graph, { state, updates });
+    const gradients = new SizedPrograms(async (size) => {
+      const { graph, masks } = options.networkAt ? goalOf(options.networkAt(size)) : goal;
+      return { program: await engine.compile(graph, { state, updates }), masks, bytes: mapBytes(graph) };
+    });
+    // Programs of other sizes come with the first picture of their size; the gradients' places are there before them.
+    if (options.networkAt) {
+      const places = goal.trained.map(({ value: { name, shape } }) => [`${prefix}${name}`, zeros('float32', shape)]);
+      await state.write(new Map(places as [string, Tensor][]), { transfer: true });
+    } else await gradients.at(sideOf(network.inputs[0]!));
     const working = ({ graph, places, updates }: StateGraph) => engine.compile(graph, { state, places, updates });
     const adding = accumulation && { program: await working(accumulation), feeds: accumulation.feeds };
     const update = await working(optimizer);
-    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, goal, options);
+    const whyNaN = async (feeds: Readonly<Record<string, Tensor>>): Promise<Finding | undefined> => {
+      // The run has failed: its programs only take memory from the search.
+      await gradients.dispose();
+      const graph = (options.networkAt ?? (() => network))(sideOf(feeds.image!));
+      return firstNonFinite(engine, state, graph, options, feeds).catch(() => undefined);
+    };
+    const parameters = goal.graph.parameters.map((p) => p.value.name);
+    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, parameters, options, whyNaN);
   }
 
   /**
@@ -123,16 +149,19 @@ export class TrainingStep {
     for (const [i, { image, labels }] of inputs.entries()) {
       const micro = update * inputs.length + i;
       const feeds: Record<string, Tensor> = { image, labels };
-      this.#objective.masks.forEach((mask, index) => {
+      const { program, masks } = await this.#gradients.at(sideOf(image));
+      masks.forEach((mask, index) => {
         feeds[mask.input] = drawMask(mask, this.#options.seed, micro, index);
       });
-      const { loss } = await this.#gradients.run(feeds);
+      const { loss } = await program.run(feeds);
       const value = Number(loss?.data[0]);
       if (!Number.isFinite(value)) {
+        const found = await this.#whyNaN(feeds);
         throw new PixelwiseError(
           'ERR_NAN',
-          `The loss became ${value} at update ${update}. Lower the rate (now ${lr}), or check whether the loss is summed where the ` +
-            'rate expects a mean; the last checkpoint is kept.',
+          `The loss became ${value} at update ${update}. ${found ? `${found.text} ` : ''}` +
+            `Lower the rate (now ${lr}), or check whether the loss is summed where the rate expects a mean.`,
+          found && { subject: found.layer },
         );
       }
       losses.push(value);
@@ -144,8 +173,7 @@ export class TrainingStep {
 
   /** All parameters, and with `all` the optimiser's state too: what a checkpoint needs. */
   async read(all = false): Promise<NamedTensors> {
-    const names = this.#objective.graph.parameters.map((p) => p.value.name);
-    return this.#state.read(all ? [...names, ...this.#optimizer.initial.keys()] : names);
+    return this.#state.read(all ? [...this.#parameters, ...this.#optimizer.initial.keys()] : this.#parameters);
   }
 
   async dispose(): Promise<void> {

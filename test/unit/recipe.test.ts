@@ -39,6 +39,7 @@ describe('defaults', () => {
       scale: [1, 1],
       longSide: 512,
       flip: 0,
+      rotate: 0,
       sampling: 'shuffle',
       schedule: { kind: 'fixed' },
       warmup: 0,
@@ -49,7 +50,13 @@ describe('defaults', () => {
     });
     const adam = checkRecipe({ ...least, optimizer: { kind: 'adam', weightDecay: 0 } }, 'adam').optimizer;
     expect(adam).toEqual({ kind: 'adam', betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 });
+    const { crop: _, ...uncropped } = least;
+    expect(checkRecipe(uncropped, 'w').crop).toBe('whole');
     expect(checkRecipe({ ...least, evaluation: { every: 5 } }, 'e').evaluation).toEqual({ split: 'val', every: 5 });
+  });
+
+  it.each<[unknown]>([['half'], [[3]], [[1, 2, 3]], [0]])('say what a crop may be: %j', (crop) => {
+    expect(() => checkRecipe({ ...least, crop }, 'c')).toThrow("crop: expected [height, width] or 'whole'");
   });
 
   it('are the same the second time', () => {
@@ -65,7 +72,9 @@ describe('the recipes of the package', () => {
 
   it.each(readdirSync(folder))('%s is valid, for a network that exists', (file) => {
     const recipe = read(file);
-    const { parameters } = networkGraph(findNetwork(recipe.network), { size: recipe.crop, batch: 1 });
+    const network = findNetwork(recipe.network);
+    const size = recipe.crop === 'whole' ? network.inputSize : recipe.crop;
+    const { parameters } = networkGraph(network, { size, batch: 1 });
     for (const { pattern } of recipe.multipliers) {
       expect(
         parameters.filter((p) => new RegExp(pattern).test(p.value.name)),

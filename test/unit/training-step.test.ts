@@ -132,7 +132,7 @@ describe('a step', () => {
       code: 'ERR_NAN',
       message: expect.stringMatching(new RegExp(`became ${loss} at update 7\\. Lower the rate \\(now 0\\.25\\)`)),
     });
-    expect(runs.map((r) => r.program)).toEqual(['toy']);
+    expect(runs.map((r) => r.program)).toEqual(['toy', 'diagnosis']);
   });
 
   it.each([
