@@ -12,7 +12,7 @@ import { type PixelLossOptions, pixelLoss } from './losses/pixel-loss.js';
 /** The loss of a whole network: its score map's, and those of its further outputs. */
 export interface LossOptions extends PixelLossOptions {
   /** The map that is compared: `scores` (default), at the image's size, or `low`, with the labels subsampled (DeepLab v1). */
-  readonly on?: 'scores' | 'low';
+  readonly on?: 'scores' | 'low' | undefined;
   /** Weight of the same loss on the auxiliary head. Default: the head is not trained. */
   readonly auxiliary?: number | undefined;
   /** Weight of the same loss on further heads, each against a label map of its own. Default: none is trained. */

@@ -4,6 +4,7 @@
  */
 
 import { PixelwiseError } from '../errors.js';
+import type { Pair } from '../graph/ir.js';
 import type { Reduction } from './loss.js';
 import type { OptimizerSpec } from './optimizer.js';
 
@@ -64,36 +65,56 @@ export interface RatedRecipe {
   readonly rate: number;
   readonly batch: number;
   readonly accumulate: number;
-  readonly crop: readonly [number, number];
+  readonly crop: Pair | 'whole';
   readonly optimizer: OptimizerSpec;
-  readonly loss: { readonly reduction: Reduction };
+  readonly loss: { readonly reduction: Reduction; readonly on?: 'scores' | 'low' | undefined };
 }
+
+/** Most photographs of PASCAL VOC are so large, or so turned. */
+const wholePicture: Pair = [375, 500];
 
 /**
  * A recipe's setting, or undefined for Adam, which divides the gradient by its own size: scales of the loss do not matter there.
+ * Void pixels are not known beforehand, and count.
  *
- * @param stride pixels of the image per cell of the loss, 1 where it is taken at the image's size
+ * @param stride pixels of the image per cell of the network's small map, where the loss is taken on that
  */
-export function rateSetting(recipe: RatedRecipe, stride = 1): RateSetting | undefined {
+export function rateSetting(recipe: RatedRecipe, stride: number): RateSetting | undefined {
   const { optimizer, rate, batch, accumulate, crop, loss } = recipe;
   if (!('momentum' in optimizer)) return undefined;
-  const pixels = (crop[0] / stride) * (crop[1] / stride);
+  const apart = loss.on === 'low' ? stride : 1;
+  const [h, w] = crop === 'whole' ? wholePicture : crop;
+  const pixels = Math.ceil(h / apart) * Math.ceil(w / apart);
   return { rate, momentum: optimizer.momentum, reduction: loss.reduction, batch, accumulate, pixels };
 }
 
 const short = (v: number): string => v.toExponential(1).replace('.0e', 'e');
 
+const onWhat: { readonly [R in Reduction]: string } = {
+  sum: 'the sum over the batch',
+  batch: 'the sum over a picture',
+  mean: 'the mean',
+  'valid-mean': 'the mean',
+};
+
 /** One line that says what a recipe's rate would be elsewhere. */
-export function describeRate(recipe: RatedRecipe, stride = 1): string {
+export function describeRate(recipe: RatedRecipe, stride: number): string {
   const setting = rateSetting(recipe, stride);
-  if (!setting)
-    return `rate ${short(recipe.rate)} of ${recipe.optimizer.kind}: does not depend on the loss being a sum or a mean`;
-  const plain = { ...setting, reduction: 'mean' } as const;
+  const kind = recipe.optimizer.kind;
+  if (!setting) return `rate ${short(recipe.rate)} of ${kind}: does not depend on the loss being a sum or a mean`;
+  const mean = { ...setting, reduction: 'mean' } as const;
+  const summed = { ...setting, reduction: 'sum' } as const;
   const { perUpdate, perPicture } = reach(setting);
+  const others = [
+    ...(setting.reduction.endsWith('mean') ? [] : [`${short(convertRate(setting, mean))} on the mean`]),
+    ...(setting.reduction === 'sum' ? [] : [`${short(convertRate(setting, summed))} on the sum over the batch`]),
+    ...[0.9, 0.99]
+      .filter((m) => m !== setting.momentum)
+      .map((momentum) => `${short(convertRate(setting, { ...mean, momentum }))} on the mean with momentum ${momentum}`),
+  ];
   return (
-    `rate ${short(setting.rate)} on the ${setting.reduction} of ${Math.round(setting.pixels)} pixels with momentum ` +
-    `${setting.momentum}: as ${short(convertRate(setting, plain))} on their mean, or ` +
-    `${short(convertRate(setting, { ...plain, momentum: 0.9 }))} with momentum 0.9; ` +
+    `rate ${short(setting.rate)} on ${onWhat[setting.reduction]} (${setting.pixels} cells per picture), batch ${setting.batch}` +
+    `${setting.accumulate > 1 ? ` x ${setting.accumulate}` : ''}, momentum ${setting.momentum}: the same as ${others.join(', ')}; ` +
     `in the long run ${short(perUpdate)} per update, ${short(perPicture)} per picture`
   );
 }

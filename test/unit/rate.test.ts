@@ -70,17 +70,21 @@ describe('a recipe', () => {
   } as const;
 
   it('says what its rate is elsewhere', () => {
-    expect(rateSetting(recipe)).toEqual(heavy);
-    expect(describeRate(recipe)).toBe(
-      'rate 1e-10 on the batch of 187500 pixels with momentum 0.99: as 1.9e-5 on their mean, or 1.9e-4 with momentum 0.9; ' +
+    expect(rateSetting(recipe, 8)).toEqual(heavy);
+    expect(describeRate(recipe, 8)).toBe(
+      'rate 1e-10 on the sum over a picture (187500 cells per picture), batch 1, momentum 0.99: the same as 1.9e-5 on the mean, ' +
+        '1e-10 on the sum over the batch, 1.9e-4 on the mean with momentum 0.9; ' +
         'in the long run 1.9e-3 per update, 1.9e-3 per picture',
     );
-    expect(rateSetting({ ...recipe, crop: [320, 320] }, 8)?.pixels).toBe(1600);
+    expect(rateSetting({ ...recipe, crop: 'whole' }, 8)?.pixels).toBe(heavy.pixels);
+    expect(rateSetting({ ...recipe, crop: [321, 321], loss: { reduction: 'mean', on: 'low' } }, 8)?.pixels).toBe(
+      41 ** 2,
+    );
   });
 
   it('with Adam has a rate that needs no conversion', () => {
     const optimizer = { kind: 'adam', betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 } as const;
-    expect(rateSetting({ ...recipe, optimizer })).toBeUndefined();
-    expect(describeRate({ ...recipe, optimizer })).toContain('does not depend on the loss');
+    expect(rateSetting({ ...recipe, optimizer }, 8)).toBeUndefined();
+    expect(describeRate({ ...recipe, optimizer }, 8)).toContain('does not depend on the loss');
   });
 });

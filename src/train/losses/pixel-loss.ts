@@ -10,15 +10,15 @@ import { onlyWhere } from './label-map.js';
 
 export interface PixelLossOptions extends CrossEntropyOptions {
   /** Weight of the cross entropy. Default 1. */
-  readonly crossEntropy?: number;
+  readonly crossEntropy?: number | undefined;
   /** Exponent of the focal loss, 1 or above; 0 (default) leaves it a plain cross entropy. */
-  readonly gamma?: number;
+  readonly gamma?: number | undefined;
   /** Weight of the Dice loss. Default 0. */
-  readonly dice?: number;
+  readonly dice?: number | undefined;
   /** Count only the difficult pixels. */
   readonly hard?: HardPixels | undefined;
   /** Probability with which a cell counts: loss sampling (Long et al. 2015, section 4.4). Default 1. */
-  readonly sampling?: number;
+  readonly sampling?: number | undefined;
 }
 
 /**
