@@ -1,6 +1,6 @@
 /** @file Where onnxruntime-node keeps the shared library of ONNX Runtime that it ships. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -37,4 +37,11 @@ export function nativeInstalled(): boolean {
 /** Whether `auto` chooses the native backend: where it is tested, which so far is Linux. */
 export function nativeByDefault(): boolean {
   return process.platform === 'linux' && nativeInstalled();
+}
+
+/** The version of onnxruntime-node, for records of what something was made with. */
+export function ortVersion(): string {
+  const entry = resolved('onnxruntime-node');
+  if (entry === undefined) return 'none';
+  return (JSON.parse(readFileSync(join(dirname(entry), '..', 'package.json'), 'utf8')) as { version: string }).version;
 }

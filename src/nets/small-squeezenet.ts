@@ -30,6 +30,8 @@ function head(b: GraphBuilder, x: Value, dilation: number): Value {
   return dropout(b, convRelu(b, fc6, 'fc7', channels, 1), 0.5, 'drop7');
 }
 
+/** A stage starts from the one before: the last enlargement, of another factor, must have another name. */
+const lastUpscore = { 32: 'upscore', 16: 'upscore16', 8: 'upscore8' } as const;
 /** Skips in the order of their fusion. */
 const skipsOf = { 32: [], 16: ['fire9'], 8: ['fire9', 'fire8'] } as const;
 
@@ -49,7 +51,12 @@ export function fcnSmall(stride: FcnStride): Network {
         const up = enlargeFromPixel(b, low, skip, { factor: 2, name: `upscore_${name}`, upsampling });
         low = b.add(up, skip, `fuse_${name}`);
       }
-      const scores = enlargeFromPixel(b, low, image, { factor: stride, name: 'upscore', upsampling, last: true });
+      const scores = enlargeFromPixel(b, low, image, {
+        factor: stride,
+        name: lastUpscore[stride],
+        upsampling,
+        last: true,
+      });
       return { scores, low };
     },
   };

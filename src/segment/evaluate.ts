@@ -1,6 +1,6 @@
 /** @file Scores a model on a data set, every picture once, at its own size. */
 
-import type { Dataset } from '../data/dataset.js';
+import type { Dataset, Sample } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
@@ -15,6 +15,8 @@ export interface EvaluateOptions {
   /** What a class without pixels does to the means; `skip` by default. */
   readonly absent?: AbsentRule;
   readonly signal?: AbortSignal;
+  /** Sees every picture's labels, row by row, before the next picture. */
+  readonly onLabels?: (index: number, sample: Sample, labels: Uint8Array) => Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -49,12 +51,14 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
   try {
     for (let i = 0; i < dataset.ids.length; i++) {
       options.signal?.throwIfAborted();
-      const { picture, labels } = await dataset.load(i);
+      const sample = await dataset.load(i);
+      const { picture, labels } = sample;
       const predicted = await labelPicture(predictor, picture, description, {
         ...(options.longSide !== undefined && { longSide: options.longSide }),
         ...(options.signal && { signal: options.signal }),
       });
       matrix.add(labels.data, predicted);
+      await options.onLabels?.(i, sample, predicted);
       const present = new Set(labels.data);
       for (let c = 0; c < count; c++) if (present.has(c)) imagesWithClass[c] = imagesWithClass[c]! + 1;
       options.onProgress?.(i + 1, dataset.ids.length);

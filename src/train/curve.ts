@@ -51,34 +51,43 @@ export function lossCurve(events: readonly TrainEvent[], title: string): string 
   const highest = Math.max(1e-9, ...loss.map(([, v]) => v));
   const x = (update: number) => margin.left + (update / last) * inner.width;
   const y = (share: number) => margin.top + (1 - share) * inner.height;
-  const line = (points: readonly Point[], scale: number, color: string, dash = '') =>
-    `<polyline fill="none" stroke="${color}" stroke-width="1.6"${dash && ` stroke-dasharray="${dash}"`} points="${points
+  const line = (points: readonly Point[], scale: number, color: string, kind: string, dash = '') =>
+    `<polyline class="${kind}" fill="none" stroke="${color}" stroke-width="1.6"${dash && ` stroke-dasharray="${dash}"`} points="${points
       .map(([u, v]) => `${x(u).toFixed(1)},${y(v / scale).toFixed(1)}`)
       .join(' ')}"/>`;
-  const text = (px: number, py: number, content: string, anchor = 'middle', color = '#444') =>
-    `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" text-anchor="${anchor}" fill="${color}">${content}</text>`;
+  const text = (px: number, py: number, content: string, anchor = 'middle', color = '#444', kind = 'ink') =>
+    `<text class="${kind}" x="${px.toFixed(1)}" y="${py.toFixed(1)}" text-anchor="${anchor}" fill="${color}">${content}</text>`;
   const rates = stretches(updates.map((e) => [e.update, e.rate]));
   const highestRate = Math.max(1e-30, ...rates.map(([, v]) => v));
   const scores = drawable(evaluations.map((e) => [e.update, e.scores.meanIU]));
   const lastScore = scores.at(-1);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12" role="img" aria-label="${escaped(title).replaceAll('"', '&quot;')}">`,
+    `<rect class="paper" width="${width}" height="${height}" fill="#fff"/>`,
     text(width / 2, 20, escaped(title)),
     ...ticks(highest).map(
       (v) =>
-        `<path d="M${margin.left} ${y(v / highest).toFixed(1)}h${inner.width}" stroke="#e4e4e4"/>${text(margin.left - 8, y(v / highest) + 4, short(v), 'end')}`,
+        `<path class="grid" d="M${margin.left} ${y(v / highest).toFixed(1)}h${inner.width}" stroke="#e4e4e4"/>${text(margin.left - 8, y(v / highest) + 4, short(v), 'end')}`,
     ),
     ...ticks(last, 1).map((u) => text(x(u), height - margin.bottom + 18, short(u))),
     text(width / 2, height - 6, 'updates'),
-    line(rates, highestRate, '#b0b0b0', '4 3'),
-    line(loss, highest, '#1f6fb2'),
-    scores.length > 0 ? line(scores, 1, '#c0392b') : '',
-    ...scores.map(([u, v]) => `<circle cx="${x(u).toFixed(1)}" cy="${y(v).toFixed(1)}" r="2.5" fill="#c0392b"/>`),
-    text(margin.left, height - 6, 'loss', 'start', '#1f6fb2'),
+    line(rates, highestRate, '#b0b0b0', 'rate', '4 3'),
+    line(loss, highest, '#1f6fb2', 'loss'),
+    scores.length > 0 ? line(scores, 1, '#c0392b', 'score') : '',
+    ...scores.map(
+      ([u, v]) => `<circle class="score" cx="${x(u).toFixed(1)}" cy="${y(v).toFixed(1)}" r="2.5" fill="#c0392b"/>`,
+    ),
+    text(margin.left, height - 6, 'loss', 'start', '#1f6fb2', 'loss'),
     rates.length > 0 ? text(margin.left + 40, height - 6, `rate, up to ${short(highestRate)}`, 'start', '#808080') : '',
     lastScore
-      ? text(width - margin.right, height - 6, `mean IU of 0 to 1, last ${short(lastScore[1])}`, 'end', '#c0392b')
+      ? text(
+          width - margin.right,
+          height - 6,
+          `mean IU of 0 to 1, last ${short(lastScore[1])}`,
+          'end',
+          '#c0392b',
+          'score',
+        )
       : '',
     '</svg>',
     '',

@@ -1,4 +1,8 @@
-/** @file `pixelwise/train`: data sets, recipes, the trainer and scores. */
+/**
+ * @file `pixelwise/train`: data sets, recipes, the trainer, scores, and what follows training: evaluating and exporting.
+ *
+ * This door opens into rooms above and below `src/train`; inside, imports still point down.
+ */
 
 export type { Batch, BatchOptions } from '../data/batch.js';
 export { type Dataset, openDataset, type Sample } from '../data/dataset.js';
@@ -6,6 +10,9 @@ export { type LoaderOptions, loadBatches } from '../data/loader.js';
 export { ConfusionMatrix } from '../metrics/confusion.js';
 export { type AbsentRule, type ClassScores, type Scores, scores } from '../metrics/scores.js';
 export { TrimapEvaluator, trimapBand } from '../metrics/trimap.js';
+export { type EvaluateOptions, type Evaluation, evaluate } from '../segment/evaluate.js';
+export { type ExportOptions, exportOnnx } from '../segment/export.js';
+export { fitModel, type LoadedModel, loadModel } from '../segment/model.js';
 export { type Balance, type ClassFrequencies, classFrequencies, classWeights } from './class-weights.js';
 export { type CrossEntropyOptions, crossEntropy, ignoreLabel, type Reduction } from './loss.js';
 export { type LossOptions, lossOutputs, type Objective, type ObjectiveOptions, objective } from './objective.js';
@@ -13,6 +20,8 @@ export { type OptimizerSpec, optimizerGraph, shippedWeights, type UpdateOptions 
 export { convertRate, describeRate, type RateSetting, rateSetting, reach } from './rate.js';
 export { checkRecipe, type Recipe, readRecipe } from './recipe.js';
 export { readStages, type Stage } from './recipes.js';
+export { type RecordOptions, recorded } from './run/record.js';
+export { SampleBoard } from './run/samples.js';
 export { rateAt, type Schedule } from './schedule.js';
 export { type StepInput, type StepOptions, TrainingStep } from './step.js';
 export { type TrainEvent, type TrainOptions, train } from './trainer.js';

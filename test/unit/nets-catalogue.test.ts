@@ -3,9 +3,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Graph, Pair } from '../../src/graph/ir.js';
+import { countMacs } from '../../src/graph/macs.js';
 import { formatShape } from '../../src/graph/tensor.js';
 import { classifiers, findClassifier, findNetwork, networks } from '../../src/nets/catalogue.js';
-import { countMacs, countParameters, learnable } from '../../src/nets/count.js';
+import { countParameters, learnable } from '../../src/nets/count.js';
 import { classifierGraph, inputChannels, legalSide, type Network, networkGraph } from '../../src/nets/network.js';
 import type { Upsampling } from '../../src/nets/upsample.js';
 import { parameterLists, references } from '../support/nets.js';

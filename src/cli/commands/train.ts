@@ -1,45 +1,31 @@
 /** @file `pixelwise train`: trains by a recipe, with a live line, a JSON-lines log and checkpoints. */
 
-import { appendFile, readdir, readFile, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { type Dataset, openDataset } from '../../data/dataset.js';
 import type { Engine } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { fileError, makeFolder, readBytes, writeFileAtomic } from '../../files.js';
+import { readBytes, writeFileAtomic } from '../../files.js';
 import type { NamedTensors } from '../../graph/tensor.js';
-import { nearest } from '../../nearest.js';
 import { findNetwork } from '../../nets/catalogue.js';
 import { type Network, networkGraph } from '../../nets/network.js';
 import { evaluate } from '../../segment/evaluate.js';
 import { fitModel } from '../../segment/model.js';
 import { checkpointFile, loadCheckpoint } from '../../train/checkpoint.js';
-import { lossCurve } from '../../train/curve.js';
-import { readRecipe } from '../../train/recipe.js';
+import { shippedWeights } from '../../train/optimizer.js';
+import { describeRate } from '../../train/rate.js';
+import type { Recipe } from '../../train/recipe.js';
+import { readStages, type Stage } from '../../train/recipes.js';
+import { recorded } from '../../train/run/record.js';
+import { SampleBoard } from '../../train/run/samples.js';
 import { type TrainEvent, type TrainOptions, train } from '../../train/trainer.js';
 import { describeTransplant, matchWeights, readWeights, stateDictOf, transplant } from '../../weights/index.js';
 import { type ModelDescription, writeModel } from '../../weights/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
 import { formatDuration, percent, print, say, status } from '../output.js';
-
-const recipeFolder = new URL('../../../recipes/', import.meta.url);
-const recipeExtension = '.jsonc';
-
-/** A recipe of the package by its name, or a file. */
-async function findRecipe(name: string): Promise<string> {
-  if (/[\\/.]/.test(name)) return name;
-  const known = (await readdir(recipeFolder)).map((f) => basename(f, extname(f)));
-  if (known.includes(name)) return fileURLToPath(new URL(name + recipeExtension, recipeFolder));
-  const guess = nearest(name, known);
-  throw new PixelwiseError(
-    'ERR_RECIPE',
-    `There is no recipe '${name}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected one of ${known.join(', ')}, or the path of a recipe file.`,
-    { subject: name },
-  );
-}
 
 /** Fewer parameters filled than this share: the file is of another network. */
 const leastFilled = 0.1;
@@ -79,37 +65,16 @@ class Progress {
 /** Updates between lines on stderr where no terminal shows the live line. */
 const quietEvery = 50;
 
-/** The events of a log, without a last line that a crash cut short. */
-async function readLog(file: string): Promise<TrainEvent[]> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    try {
-      return [JSON.parse(line) as TrainEvent];
-    } catch {
-      return [];
-    }
-  });
-}
-
-const logLines = (events: readonly TrainEvent[]): string => events.map((e) => `${JSON.stringify(e)}\n`).join('');
-
-/** The log of a run that starts: nothing, or what led to the checkpoint it goes on from. What came after is done again. */
-async function startLog(file: string, resume: boolean, update: number): Promise<void> {
-  const before = resume ? (await readLog(file)).filter((e) => e.update <= update) : [];
-  await writeFileAtomic(file, logLines(before));
-}
-
-async function runTraining(o: TrainOptions, json: boolean): Promise<boolean> {
-  const log = join(o.run, 'log.jsonl');
-  const progress = new Progress(o.recipe.updates, o.recipe.batch * o.recipe.accumulate);
+/** Follows a run to its end; tells whether it was interrupted. */
+async function follow(events: AsyncIterable<TrainEvent>, recipe: Recipe, json: boolean): Promise<boolean> {
+  const progress = new Progress(recipe.updates, recipe.batch * recipe.accumulate);
   let interrupted = false;
-  for await (const event of train(o)) {
-    if (event.kind === 'start') await startLog(log, o.resume === true, event.update);
-    await appendFile(log, logLines([event])).catch((cause: unknown) => {
-      throw fileError('write', log, cause);
-    });
+  for await (const event of events) {
     if (json) print(JSON.stringify(event));
-    if (event.kind === 'update') {
+    if (event.kind === 'start') {
+      if (event.update === 0) say(describeRate(recipe, findNetwork(recipe.network).stride));
+      if (event.classWeights) say(`class weights: ${event.classWeights.map((w) => w.toPrecision(3)).join(' ')}`);
+    } else if (event.kind === 'update') {
       const shown = progress.line(event);
       status(shown);
       if (!process.stderr.isTTY && event.update % quietEvery === 0) say(shown);
@@ -118,7 +83,11 @@ async function runTraining(o: TrainOptions, json: boolean): Promise<boolean> {
       say(
         `update ${event.update}: mean IU ${percent(meanIU, 2)}, pixel accuracy ${percent(pixelAccuracy, 2)}${event.best ? ' (best)' : ''}`,
       );
-    } else if (event.kind === 'end') interrupted = event.interrupted;
+    } else if (event.kind === 'warning') say(`update ${event.update}: ${event.message}`);
+    else if (event.kind === 'end') {
+      interrupted = event.interrupted;
+      if (event.early) say(`update ${event.update}: no better for ${recipe.patience} evaluations, so this is the end`);
+    }
   }
   return interrupted;
 }
@@ -133,24 +102,31 @@ async function checkRunFolder(run: string, resume: boolean): Promise<void> {
   throw new PixelwiseError('ERR_USAGE', message, { subject: run });
 }
 
-function evaluation(dataset: Dataset | undefined, engine: Engine, signal: AbortSignal): Pick<TrainOptions, 'evaluate'> {
+function evaluation(
+  dataset: Dataset | undefined,
+  samples: SampleBoard | undefined,
+  engine: Engine,
+  signal: AbortSignal,
+): Pick<TrainOptions, 'evaluate'> {
   if (!dataset) return {};
   return {
-    async evaluate(model, tensors) {
-      const onProgress = (n: number, total: number) => status(`evaluating ${n}/${total}`);
-      return (await evaluate(fitModel('the run', model, tensors), dataset, { engine, signal, onProgress })).scores;
+    async evaluate(model, tensors, update) {
+      const { scores } = await evaluate(fitModel('the run', model, tensors), dataset, {
+        engine,
+        signal,
+        onProgress: (n, total) => status(`evaluating ${n}/${total}`),
+        onLabels: async (index, sample, labels) => samples?.add(update, index, sample, labels),
+      });
+      return scores;
     },
   };
 }
 
-/** What a finished run leaves: the weights alone, ready to use, and its course as a picture. */
-async function finish(run: string, title: string): Promise<string> {
+/** What a finished run leaves: the weights alone, ready to use. */
+async function finish(run: string): Promise<string> {
   const { model, tensors } = await loadCheckpoint(run);
   const file = join(run, 'model.safetensors');
-  // The optimiser's state has names with a slash; no parameter has.
-  const weights = new Map([...tensors].filter(([name]) => !name.includes('/')));
-  await writeFileAtomic(file, writeModel(model, weights));
-  await writeFileAtomic(join(run, 'curve.svg'), lossCurve(await readLog(join(run, 'log.jsonl')), title));
+  await writeFileAtomic(file, writeModel(model, shippedWeights(tensors)));
   return file;
 }
 
@@ -185,17 +161,27 @@ export const trainCommand = command({
     json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
   },
   async run([name = ''], o) {
-    const file = await findRecipe(name);
-    const recipe = readRecipe(new TextDecoder().decode(await readBytes(file)), file, o.set);
-    const network = findNetwork(recipe.network);
+    const stages = await readStages(name, o.set);
+    const rateOf = ({ recipe }: Stage) => describeRate(recipe, findNetwork(recipe.network).stride);
     if (o.printConfig) {
-      print(JSON.stringify(recipe, null, 2));
+      const recipes = stages.map((s) => s.recipe);
+      print(JSON.stringify(recipes.length > 1 ? { stages: recipes } : recipes[0], null, 2));
+      for (const stage of stages) say(`${stage.name}: ${rateOf(stage)}`);
       return 0;
     }
+    const [stage, later] = stages as [Stage, Stage?];
+    if (later) {
+      const order = stages.map((s) => s.name).join(', ');
+      throw new PixelwiseError(
+        'ERR_USAGE',
+        `'${name}' is a training in stages: ${order}. Run them one after the other.`,
+      );
+    }
+    const { recipe, name: recipeName } = stage;
+    const network = findNetwork(recipe.network);
     if (o.data === undefined) {
       throw new PixelwiseError('ERR_USAGE', 'Nothing to train on. Name a data set, such as --data voc:PATH.');
     }
-    const recipeName = basename(file, extname(file));
     const run = o.out ?? join('runs', recipeName);
     await checkRunFolder(run, o.resume);
     const dataset = await openDataset(o.data, recipe.split);
@@ -203,39 +189,37 @@ export const trainCommand = command({
     const held = recipe.evaluation && (await openDataset(o.data, recipe.evaluation.split));
     const weights =
       o.init !== undefined && !o.resume ? await startingWeights(o.init, network, dataset.classes.length) : undefined;
-    await makeFolder(run);
-    // A run that goes on has its recipe, and refuses another one.
-    if (!o.resume) await writeFileAtomic(join(run, 'recipe.json'), `${JSON.stringify(recipe, null, 2)}\n`);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
     // Gradients and updates without copies: about half the memory of the ordinary backend.
     await using engine = createNodeEngine({ backend: 'auto', ...(o.threads !== undefined && { threads: o.threads }) });
-    const interrupted = await runTraining(
-      {
-        recipe,
-        network,
-        dataset,
-        engine,
-        run,
-        resume: o.resume,
-        signal,
-        description: {
-          longSide: recipe.longSide,
-          training: { recipe: recipeName, updates: recipe.updates, seed: recipe.seed },
-        },
-        ...(weights && { weights }),
-        ...evaluation(held, engine, signal),
-        onBest: saveModel(join(run, 'best.safetensors')),
+    const samples = held && new SampleBoard(run, held);
+    const events = train({
+      recipe,
+      network,
+      dataset,
+      engine,
+      run,
+      resume: o.resume,
+      signal,
+      description: {
+        longSide: recipe.longSide,
+        training: { recipe: recipeName, updates: recipe.updates, seed: recipe.seed },
       },
-      o.json,
-    );
+      ...(weights && { weights }),
+      ...evaluation(held, samples, engine, signal),
+      onBest: saveModel(join(run, 'best.safetensors')),
+    });
+    const title = `${recipeName}: ${network.title}`;
+    const record = { run, title, recipe, dataset, engine, resume: o.resume, ...(samples && { samples }) };
+    const interrupted = await follow(recorded(events, record), recipe, o.json);
     if (interrupted) {
       const sets = o.set.flatMap((s) => ['--set', s]);
       const words = ['train', name, ...sets, '--data', o.data, '--out', run, '--resume'];
       say(`Stopped and saved. Go on with: pixelwise ${words.map(quoted).join(' ')}`);
       return interruptedCode;
     }
-    const model = await finish(run, `${recipeName}: ${network.title}`);
+    const model = await finish(run);
     say(`Done: ${model}. Score it with: pixelwise eval --data ${quoted(o.data)} --model ${quoted(model)}`);
     return 0;
   },
