@@ -10,6 +10,8 @@ import { type Network, networkGraph } from '../nets/network.js';
 import { evaluate } from '../segment/evaluate.js';
 import { fitModel } from '../segment/model.js';
 import { loadCheckpoint } from '../train/checkpoint.js';
+import { shippedWeights } from '../train/optimizer.js';
+import { describeRate } from '../train/rate.js';
 import type { Recipe } from '../train/recipe.js';
 import { recorded } from '../train/run/record.js';
 import { SampleBoard } from '../train/run/samples.js';
@@ -68,7 +70,11 @@ async function follow(
   let interrupted = false;
   for await (const event of events) {
     if (json) print(JSON.stringify(event));
-    if (event.kind === 'update') {
+    if (event.kind === 'start') {
+      if (event.update === 0) say(`${prefix}${describeRate(recipe, findNetwork(recipe.network).stride)}`);
+      if (event.classWeights)
+        say(`${prefix}class weights: ${event.classWeights.map((w) => w.toPrecision(3)).join(' ')}`);
+    } else if (event.kind === 'update') {
       const shown = progress.line(event);
       status(shown);
       if (!process.stderr.isTTY && event.update % quietEvery === 0) say(shown);
@@ -110,9 +116,7 @@ function evaluation(
 /** What a finished run leaves: the weights alone, ready to use. */
 async function finish(run: string): Promise<void> {
   const { model, tensors } = await loadCheckpoint(run);
-  // The optimiser's state has names with a slash; no parameter has.
-  const weights = new Map([...tensors].filter(([name]) => !name.includes('/')));
-  await writeFileAtomic(stageModel(run), writeModel(model, weights));
+  await writeFileAtomic(stageModel(run), writeModel(model, shippedWeights(tensors)));
 }
 
 const saveModel = (file: string) => (model: ModelDescription, tensors: NamedTensors) =>

@@ -105,6 +105,10 @@ export class GraphBuilder {
     return this.#nodes;
   }
 
+  get inputs(): readonly Value[] {
+    return this.#inputs;
+  }
+
   get parameters(): readonly Parameter[] {
     return [...this.#parameters.values()];
   }

@@ -157,6 +157,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   ReduceMean: first((n) => alongChannels(n.attributes.keepdims === 1, n.attributes.axes)),
   ReduceMax: first((n) => alongChannels(n.attributes.keepdims === 1, n.attributes.axes)),
   ArgMax: first((n) => alongChannels(n.attributes.keepdims === 1, [n.attributes.axis])),
+  TopK: none,
   MatMul: none,
   Gemm: none,
   SoftmaxCrossEntropyLoss: none,

@@ -7,11 +7,12 @@ import { gradientRules } from './gradients/table.js';
 import type { Node, NodeOf, OpType, Value } from './ir.js';
 import { floats, formatShape, sameShape, sizeOf } from './tensor.js';
 
-/** Values that depend on any of `sources`. */
+/** Values that depend on any of `sources`. What follows from a decision (bool) does not: it stays when they move a little. */
 function dependents(b: GraphBuilder, sources: readonly Value[]): Set<Value> {
   const found = new Set(sources);
   for (const node of b.nodes) {
-    if (node.inputs.some((v) => v && found.has(v))) for (const v of node.outputs) found.add(v);
+    if (!node.inputs.some((v) => v && found.has(v))) continue;
+    for (const v of node.outputs) if (v.dtype !== 'bool') found.add(v);
   }
   return found;
 }

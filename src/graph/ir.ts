@@ -101,6 +101,8 @@ export interface OpAttributes {
   ReduceMean: ReduceAttributes;
   ReduceMax: ReduceAttributes;
   ArgMax: { readonly axis: number; readonly keepdims: 0 | 1 };
+  /** Outputs: the k largest values along the axis, sorted, and their int64 indices. */
+  TopK: { readonly k: number; readonly axis: number };
   MatMul: Record<never, never>;
   Gemm: { readonly alpha: number; readonly beta: number; readonly transA: 0 | 1; readonly transB: 0 | 1 };
   // Loss

@@ -136,6 +136,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   ReduceMean: reduce,
   ReduceMax: reduce,
   ArgMax: softmax,
+  TopK: undefined,
   MatMul: undefined,
   Gemm: undefined,
   SoftmaxCrossEntropyLoss: undefined,

@@ -274,6 +274,18 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     const at = normalizeAxis('ArgMax', axis, x.shape.length);
     return [{ dtype: 'int64', shape: x.shape.flatMap((d, i) => (i === at ? (keepdims ? [1] : []) : [d])) }];
   },
+  TopK(inputs, { k, axis }) {
+    const x = required('TopK', inputs, 0);
+    const at = normalizeAxis('TopK', axis, x.shape.length);
+    if (!Number.isInteger(k) || k < 1 || k > x.shape[at]!) {
+      refuse('TopK', `expected k from 1 to ${x.shape[at]} for '${x.name}' (${formatShape(x.shape)}), received ${k}.`);
+    }
+    const shape = x.shape.map((d, i) => (i === at ? k : d));
+    return [
+      { dtype: x.dtype, shape },
+      { dtype: 'int64', shape },
+    ];
+  },
   MatMul(inputs) {
     const a = required('MatMul', inputs, 0);
     const b = required('MatMul', inputs, 1);

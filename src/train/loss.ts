@@ -1,4 +1,4 @@
-/** @file Losses as graphs. */
+/** @file Cross entropy as a graph, and how a sum over pixels becomes a loss. */
 
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/ir.js';
@@ -8,10 +8,14 @@ import { floats } from '../graph/tensor.js';
 export const ignoreLabel = 255;
 
 /**
- * `mean` divides by the labelled pixels' total weight (0 for a batch without any), `sum` does not divide, `batch` divides
- * by the number of pictures: Caffe's `SoftmaxWithLoss { normalize: false }`, as the papers' networks use it (SPEC 1.1).
+ * - `mean`: by the labelled pixels' total weight (PyTorch's mean; DeepLab's loss layer, SPEC 1.1)
+ * - `valid-mean`: by the number of labelled pixels, whatever they weigh (Caffe's `normalize: true`)
+ * - `batch`: by the number of pictures (Caffe's `normalize: false`, as the papers' networks use it)
+ * - `sum`: not divided
+ *
+ * A batch without a labelled pixel has loss 0 and gradient 0.
  */
-export type Reduction = 'mean' | 'sum' | 'batch';
+export type Reduction = 'mean' | 'valid-mean' | 'sum' | 'batch';
 
 export interface CrossEntropyOptions {
   readonly reduction?: Reduction;
@@ -24,31 +28,50 @@ export interface CrossEntropyOptions {
  * sum of w[label] * -log p[label], reduced as asked. A label outside the classes, other than 255, is an engine error.
  */
 export function crossEntropy(b: GraphBuilder, scores: Value, labels: Value, options: CrossEntropyOptions = {}): Value {
-  const { reduction = 'mean', classWeights } = options;
   const target = b.cast(labels, 'int64');
-  const weights = classWeights && b.constant(floats([classWeights.length], classWeights), 'class_weights');
+  const weights = weightsOf(b, options);
   const [sum] = b.node(
     'SoftmaxCrossEntropyLoss',
     weights ? [scores, target, weights] : [scores, target],
     { ignore_index: ignoreLabel, reduction: 'sum' },
     { outputs: 2 },
   ) as [Value];
-  if (reduction === 'sum') return sum;
-  if (reduction === 'batch') return b.div(sum, b.scalar(scores.shape[0]!));
-  const total = totalWeight(b, target, scores.shape[1]!, weights);
-  // Without a single labelled pixel the sum is zero: any divisor keeps the loss and its gradient at zero.
-  return b.div(sum, b.op('Max', [total, b.scalar(1e-12)], {}));
+  return reduced(b, sum, scores, target, options);
 }
 
-/** Total weight of the labelled pixels. */
-function totalWeight(b: GraphBuilder, target: Value, classes: number, weights: Value | undefined): Value {
+/** The class weights as a constant [C]. */
+export const weightsOf = (b: GraphBuilder, { classWeights }: CrossEntropyOptions): Value | undefined =>
+  classWeights && b.constant(floats([classWeights.length], classWeights), 'class_weights');
+
+/** 1 where a pixel is labelled, 0 where it is void; labels are int64. */
+export const labelled = (b: GraphBuilder, target: Value): Value =>
+  b.sub(b.scalar(1), b.cast(b.op('Equal', [target, b.int64([ignoreLabel])], {}), 'float32'));
+
+/** Rows of zeros where a label is none of the classes: void must not count from the end, so it is beyond them. */
+export const oneHotOf = (b: GraphBuilder, target: Value, classes: number): Value =>
+  b.op('OneHot', [target], { depth: classes, axis: 1 });
+
+/** The sum over the pixels of scores [N, C, H, W] with labels `target` (int64), divided as asked. */
+export function reduced(
+  b: GraphBuilder,
+  sum: Value,
+  scores: Value,
+  target: Value,
+  options: CrossEntropyOptions,
+): Value {
   const all = target.shape.map((_, i) => i);
-  if (!weights) {
-    const isVoid = b.op('Equal', [target, b.int64([ignoreLabel])], {});
-    return b.reduceSum(b.sub(b.scalar(1), b.cast(isVoid, 'float32')), all);
-  }
-  // Labels outside the classes become rows of zeros; void must not count from the end, so it is beyond them.
-  const oneHot = b.op('OneHot', [target], { depth: classes, axis: 1 });
-  const counts = b.reduceSum(oneHot, [0, ...all.slice(1).map((i) => i + 1)]);
-  return b.reduceSum(b.mul(counts, weights), [0]);
+  const divisors: { readonly [R in Reduction]: () => Value | undefined } = {
+    sum: () => undefined,
+    batch: () => b.scalar(scores.shape[0]!),
+    'valid-mean': () => b.reduceSum(labelled(b, target), all),
+    mean: () => {
+      const weights = weightsOf(b, options);
+      if (!weights) return b.reduceSum(labelled(b, target), all);
+      const counts = b.reduceSum(oneHotOf(b, target, scores.shape[1]!), [0, 2, 3]);
+      return b.reduceSum(b.mul(counts, weights), [0]);
+    },
+  };
+  const divisor = divisors[options.reduction ?? 'mean']();
+  // Without a single labelled pixel the sum is zero: any divisor keeps the loss and its gradient at zero.
+  return divisor ? b.div(sum, b.op('Max', [divisor, b.scalar(1e-12)], {})) : sum;
 }

@@ -11,23 +11,31 @@ interface SgdSpec<K extends string> {
   readonly weightDecay: number;
 }
 
-/** Adam (Kingma, Ba 2015) with L2 decay in the gradient, as torch.optim.Adam. */
-interface AdamSpec {
-  readonly kind: 'adam';
+/**
+ * `adam` (Kingma, Ba 2015) has its L2 decay in the gradient, as torch.optim.Adam; `adamw` (Loshchilov, Hutter 2019) takes rate
+ * times decay off the weight itself, as torch.optim.AdamW.
+ */
+interface AdamSpec<K extends string> {
+  readonly kind: K;
   readonly betas: readonly [number, number];
   readonly epsilon: number;
   readonly weightDecay: number;
 }
 
-/** `sgd` is PyTorch's (v = m v + g, w -= lr v), `sgd-caffe` Caffe's (v = m v + lr g, w -= v): they differ when lr changes. */
-export type OptimizerSpec = SgdSpec<'sgd'> | SgdSpec<'sgd-caffe'> | AdamSpec;
+/**
+ * `sgd` is PyTorch's (v = m v + g, w -= lr v), `sgd-caffe` Caffe's (v = m v + lr g, w -= v): they differ when lr changes.
+ * `nesterov` is torch.optim.SGD's: w -= lr (g + m v).
+ */
+export type OptimizerSpec = SgdSpec<'sgd' | 'nesterov' | 'sgd-caffe'> | AdamSpec<'adam' | 'adamw'>;
+type Kind = OptimizerSpec['kind'];
 
 /** Inputs of one parameter's rule. `rate` already holds the parameter's own multiplier. */
 interface RuleContext<S extends OptimizerSpec> {
   readonly b: GraphBuilder;
   readonly spec: S;
+  /** Less rate times decay, where the decay does not go through the gradient. */
   readonly weight: Value;
-  /** Gradient with weight decay added. */
+  /** With weight decay added, where it goes through the gradient. */
   readonly gradient: Value;
   readonly rate: Value;
   /** A state tensor of the parameter's shape, and how to replace it. */
@@ -40,48 +48,54 @@ interface RuleContext<S extends OptimizerSpec> {
 /** Returns the new weight. */
 type Rule<S extends OptimizerSpec> = (c: RuleContext<S>) => Value;
 
-type SpecOf<K extends OptimizerSpec['kind']> = Extract<OptimizerSpec, { kind: K }>;
+type SpecOf<K extends Kind> = K extends 'adam' | 'adamw' ? AdamSpec<K> : SgdSpec<K>;
 
-interface Optimizer<S extends OptimizerSpec> {
+interface Optimizer<S> {
   readonly slots: readonly string[];
-  readonly rule: Rule<S>;
+  /** Decay the weight itself instead of adding to its gradient. */
+  readonly decoupled?: boolean;
+  readonly rule: Rule<S & OptimizerSpec>;
 }
 
-const scalar = (b: GraphBuilder, v: number): Value => b.scalar(v);
+const velocityOf = (
+  { b, spec, slot, keep }: RuleContext<SgdSpec<'sgd' | 'nesterov' | 'sgd-caffe'>>,
+  addend: Value,
+): Value => {
+  const velocity = b.add(b.mul(slot('momentum'), b.scalar(spec.momentum)), addend);
+  keep('momentum', velocity);
+  return velocity;
+};
 
-const optimizers: { [K in OptimizerSpec['kind']]: Optimizer<SpecOf<K>> } = {
+const adamRule: Rule<AdamSpec<'adam' | 'adamw'>> = ({ b, spec, weight, gradient, rate, slot, keep, corrections }) => {
+  const [beta1, beta2] = spec.betas;
+  const [first, second] = corrections!;
+  const mean = b.add(b.mul(slot('mean'), b.scalar(beta1)), b.mul(gradient, b.scalar(1 - beta1)));
+  const square = b.add(b.mul(slot('square'), b.scalar(beta2)), b.mul(b.mul(gradient, gradient), b.scalar(1 - beta2)));
+  keep('mean', mean);
+  keep('square', square);
+  const root = b.add(b.op('Sqrt', [b.div(square, second)], {}), b.scalar(spec.epsilon));
+  return b.sub(weight, b.mul(b.div(mean, root), b.div(rate, first)));
+};
+
+const optimizers: { [K in Kind]: Optimizer<SpecOf<K>> } = {
   sgd: {
     slots: ['momentum'],
-    rule({ b, spec, weight, gradient, rate, slot, keep }) {
-      const velocity = b.add(b.mul(slot('momentum'), scalar(b, spec.momentum)), gradient);
-      keep('momentum', velocity);
-      return b.sub(weight, b.mul(velocity, rate));
+    rule: (c) => c.b.sub(c.weight, c.b.mul(velocityOf(c, c.gradient), c.rate)),
+  },
+  nesterov: {
+    slots: ['momentum'],
+    rule(c) {
+      const { b, gradient } = c;
+      const ahead = b.add(gradient, b.mul(velocityOf(c, gradient), b.scalar(c.spec.momentum)));
+      return b.sub(c.weight, b.mul(ahead, c.rate));
     },
   },
   'sgd-caffe': {
     slots: ['momentum'],
-    rule({ b, spec, weight, gradient, rate, slot, keep }) {
-      const velocity = b.add(b.mul(slot('momentum'), scalar(b, spec.momentum)), b.mul(gradient, rate));
-      keep('momentum', velocity);
-      return b.sub(weight, velocity);
-    },
+    rule: (c) => c.b.sub(c.weight, velocityOf(c, c.b.mul(c.gradient, c.rate))),
   },
-  adam: {
-    slots: ['mean', 'square'],
-    rule({ b, spec, weight, gradient, rate, slot, keep, corrections }) {
-      const [beta1, beta2] = spec.betas;
-      const [first, second] = corrections!;
-      const mean = b.add(b.mul(slot('mean'), scalar(b, beta1)), b.mul(gradient, scalar(b, 1 - beta1)));
-      const square = b.add(
-        b.mul(slot('square'), scalar(b, beta2)),
-        b.mul(b.mul(gradient, gradient), scalar(b, 1 - beta2)),
-      );
-      keep('mean', mean);
-      keep('square', square);
-      const root = b.add(b.op('Sqrt', [b.div(square, second)], {}), scalar(b, spec.epsilon));
-      return b.sub(weight, b.mul(b.div(mean, root), b.div(rate, first)));
-    },
-  },
+  adam: { slots: ['mean', 'square'], rule: adamRule },
+  adamw: { slots: ['mean', 'square'], decoupled: true, rule: adamRule },
 };
 
 export const slotName = (slot: string, parameter: string): string => `${slot}/${parameter}`;
@@ -128,6 +142,7 @@ class PieceBuilder {
     for (let start = 0; start < size; start += pieceSize) {
       const shape = [Math.min(pieceSize, size - start)];
       const nameOf = (tensor: string) => `${tensor}[${start}]`;
+      // Asking twice for a stretch gives the same value.
       const read = (tensor: string): Value => {
         this.#places[nameOf(tensor)] = { tensor, start };
         return this.b.parameter(nameOf(tensor), shape);
@@ -151,46 +166,99 @@ class PieceBuilder {
   }
 }
 
+export interface UpdateOptions {
+  /** Factor on every gradient: 1 / n averages n accumulated ones. Default 1. */
+  readonly gradientScale?: number;
+  /** Gradients are shortened to this Euclidean norm over all parameters together, as torch's `clip_grad_norm_`. */
+  readonly clip?: number | undefined;
+  /** Keep a running average of the weights with this decay (see `averageName`). */
+  readonly average?: number | undefined;
+}
+
+/** The running average of a parameter. It begins with the parameter's own first values. */
+export const averageName = (parameter: string): string => slotName('average', parameter);
+
+/** The weights to use from a checkpoint's tensors: the running averages where there are any, without the rest of the state. */
+export function shippedWeights(tensors: NamedTensors): NamedTensors {
+  // The optimiser's state has names with a slash; no parameter has.
+  const own = [...tensors].filter(([name]) => !name.includes('/'));
+  return new Map(own.map(([name, t]) => [name, tensors.get(averageName(name)) ?? t]));
+}
+
+/**
+ * The share of the old average at update `t`: `decay`, but less at first, so that the first values are soon forgotten
+ * (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`).
+ */
+export const averageShare = (decay: number, t: number): number => Math.min(decay, (1 + t) / (10 + t));
+
+/** `min(1, clip / norm)` over all gradients, times `scale`. */
+function clippedScale(pieces: PieceBuilder, parameters: readonly Parameter[], clip: number, scale: number): Value {
+  const { b } = pieces;
+  const squares: Value[] = [];
+  for (const { value } of parameters) {
+    pieces.each(sizeOf(value.shape), (read) => {
+      const g = read(gradientName(value.name));
+      squares.push(b.reduceSum(b.mul(g, g), [0]));
+    });
+  }
+  const norm = b.mul(b.op('Sqrt', [squares.reduce((p, q) => b.add(p, q))], {}), b.scalar(Math.abs(scale)));
+  // torch adds 1e-6 to the norm, so that no gradient at all is not divided by.
+  const longer = b.div(b.add(norm, b.scalar(1e-6)), b.scalar(clip));
+  return b.div(b.scalar(scale), b.op('Max', [longer, b.scalar(1)], {}));
+}
+
 /**
  * The optimiser's graph for `parameters`: reads `NAME`, `gradient/NAME` and the state `SLOT/NAME`, and updates all but the
  * gradient. Weight decay and rate are multiplied by each parameter's own factors.
- *
- * @param gradientScale factor on every gradient: 1 / n averages n accumulated ones
  */
 export function optimizerGraph(
   parameters: readonly Parameter[],
   spec: OptimizerSpec,
-  gradientScale = 1,
+  options: UpdateOptions = {},
 ): OptimizerGraph {
+  const { gradientScale = 1, clip, average } = options;
   const pieces = new PieceBuilder(`optimizer-${spec.kind}`);
   const { b } = pieces;
-  const { slots, rule } = optimizers[spec.kind] as Optimizer<OptimizerSpec>;
+  const { slots, rule, decoupled = false } = optimizers[spec.kind] as Optimizer<OptimizerSpec>;
   const lr = b.input('rate', 'float32', []);
-  const corrections =
-    spec.kind === 'adam'
-      ? ([b.input('correction1', 'float32', []), b.input('correction2', 'float32', [])] as const)
-      : undefined;
+  const isAdam = spec.kind === 'adam' || spec.kind === 'adamw';
+  const corrections = isAdam
+    ? ([b.input('correction1', 'float32', []), b.input('correction2', 'float32', [])] as const)
+    : undefined;
+  const share = average === undefined ? undefined : b.input('share', 'float32', []);
+  const scale =
+    clip === undefined
+      ? gradientScale !== 1 && b.scalar(gradientScale)
+      : clippedScale(pieces, parameters, clip, gradientScale);
   for (const p of parameters) {
     const { name, shape } = p.value;
     for (const s of slots) pieces.begin(slotName(s, name), shape);
     const decay = spec.weightDecay * p.decay;
     const rate = p.rate === 1 ? lr : b.mul(lr, b.scalar(p.rate));
+    const kept = decay === 0 || !decoupled ? undefined : b.sub(b.scalar(1), b.mul(rate, b.scalar(decay)));
     pieces.each(sizeOf(shape), (read, replace) => {
-      const weight = read(name);
+      const before = read(name);
       const raw = read(gradientName(name));
-      const scaled = gradientScale === 1 ? raw : b.mul(raw, b.scalar(gradientScale));
-      const gradient = decay === 0 ? scaled : b.add(scaled, b.mul(weight, b.scalar(decay)));
+      const scaled = scale ? b.mul(raw, scale) : raw;
+      const gradient = decay === 0 || decoupled ? scaled : b.add(scaled, b.mul(before, b.scalar(decay)));
+      const weight = kept ? b.mul(before, kept) : before;
       const slot = (s: string) => read(slotName(s, name));
       const keep = (s: string, v: Value) => replace(slotName(s, name), v);
-      replace(name, rule({ b, spec, weight, gradient, rate, slot, keep, corrections }));
+      const after = rule({ b, spec, weight, gradient, rate, slot, keep, corrections });
+      replace(name, after);
+      if (!share) return;
+      // old * share + new * (1 - share), with one multiplication less.
+      const old = read(averageName(name));
+      replace(averageName(name), b.add(after, b.mul(b.sub(old, after), share)));
     });
   }
   const feeds = (t: number, rate: number) => ({
     rate: floats([], [rate]),
-    ...(spec.kind === 'adam' && {
+    ...(isAdam && {
       correction1: floats([], [1 - spec.betas[0] ** (t + 1)]),
       correction2: floats([], [1 - spec.betas[1] ** (t + 1)]),
     }),
+    ...(average !== undefined && { share: floats([], [averageShare(average, t)]) }),
   });
   return { ...pieces.finish(), feeds };
 }

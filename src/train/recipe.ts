@@ -4,6 +4,7 @@ import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import { PixelwiseError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { about, loss, optimizer, schedule } from './recipe-parts.js';
 
 const positive = z.number().positive();
 const count = z.number().int().positive();
@@ -18,25 +19,8 @@ function isPattern(text: string): boolean {
   }
 }
 
-const schedule = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('fixed') }),
-  z.strictObject({ kind: z.literal('poly'), power: positive }),
-  z.strictObject({ kind: z.literal('step'), factor: positive, every: count }),
-]);
-
-const sgd = { momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) };
-const optimizer = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sgd'), ...sgd }),
-  z.strictObject({ kind: z.literal('sgd-caffe'), ...sgd }),
-  z.strictObject({
-    kind: z.literal('adam'),
-    betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.999]),
-    epsilon: positive.default(1e-8),
-    weightDecay: z.number().min(0),
-  }),
-]);
-
 const recipe = z.strictObject({
+  about: about.optional(),
   /** A name of the catalogue. */
   network: z.string(),
   /** The split that is trained on. */
@@ -72,12 +56,11 @@ const recipe = z.strictObject({
   /** Updates over which the rate first rises linearly. */
   warmup: z.number().int().nonnegative().default(0),
   optimizer,
-  loss: z
-    .strictObject({
-      reduction: z.enum(['mean', 'sum', 'batch']).default('mean'),
-      classWeights: z.array(positive).optional(),
-    })
-    .default({ reduction: 'mean' }),
+  /** Gradients are shortened to this norm over all parameters together. By default never. */
+  clip: positive.optional(),
+  /** Evaluate and ship a running average of the weights, with this decay. By default the last weights. */
+  average: z.number().min(0).lt(1).optional(),
+  loss,
   /** Factors for the parameters whose names match; the last match counts. They multiply the network's own. */
   multipliers: z
     .array(
@@ -105,7 +88,8 @@ type Kinds = z.ZodDiscriminatedUnion<z.ZodObject<{ kind: z.ZodLiteral<string> }>
 const isKinds = (schema: unknown): schema is Kinds => schema instanceof z.ZodDiscriminatedUnion;
 const kindOf = (option: Kinds['options'][number]): string => option.shape.kind.value;
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
 const memberOf = (value: unknown, key: PropertyKey): unknown =>
   isRecord(value) && Object.hasOwn(value, key) ? value[key as string] : undefined;
 
@@ -162,13 +146,8 @@ export function checkRecipe(values: unknown, source: string): Recipe {
   );
 }
 
-/** Reads a recipe's text (JSON with comments). `overrides` are `key=value` pairs, dotted keys reaching inside. */
-export function readRecipe(text: string, source: string, overrides: readonly string[] = []): Recipe {
-  return checkRecipe(overridden(recipeValues(text, source), overrides), source);
-}
-
-/** The values of a recipe's text, not yet checked. */
-export function recipeValues(text: string, source: string): unknown {
+/** Plain values from JSON with comments. */
+export function parseValues(text: string, source: string): unknown {
   const errors: ParseError[] = [];
   const values: unknown = parse(text, errors, { allowTrailingComma: true });
   const [error] = errors;
@@ -181,13 +160,16 @@ export function recipeValues(text: string, source: string): unknown {
   );
 }
 
-/** The same values, changed in place. What is no object at all is left to the check. */
-export function overridden(values: unknown, overrides: readonly string[]): unknown {
+/** Reads a recipe's text (JSON with comments). `overrides` are `key=value` pairs, dotted keys reaching inside. */
+export function readRecipe(text: string, source: string, overrides: readonly string[] = []): Recipe {
+  const values = parseValues(text, source);
+  // What is no object at all is refused below.
   if (isRecord(values)) for (const override of overrides) applyOverride(values, override);
-  return values;
+  return checkRecipe(values, source);
 }
 
-function applyOverride(values: Record<string, unknown>, override: string): void {
+/** Sets what `key=value` says. */
+export function applyOverride(values: Record<string, unknown>, override: string): void {
   const [, path, text] = /^([\w.]+)=(.*)$/s.exec(override) ?? [];
   const keys = path?.split('.') ?? [];
   const last = keys.pop();

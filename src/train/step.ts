@@ -1,31 +1,34 @@
 /** @file One training step on an engine: gradients, then the update, in two programs over one state. */
 
-import { createRandom } from '../data/random.js';
 import type { Engine, Program, State } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
-import type { Graph, Pair, Parameter } from '../graph/ir.js';
-import { type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
-import type { DropoutMask } from '../surgery/training-mode.js';
+import type { Graph, Pair } from '../graph/ir.js';
+import { type NamedTensors, type Shape, type Tensor, zeros } from '../graph/tensor.js';
+import { draw } from './draws.js';
+import { type Multiplier, withMultipliers } from './multipliers.js';
 import { type ObjectiveOptions, objective } from './objective.js';
 import {
   accumulationGraph,
+  averageName,
   type OptimizerGraph,
   type OptimizerSpec,
   optimizerGraph,
   type StateGraph,
+  shippedWeights,
 } from './optimizer.js';
 import { type Finding, firstNonFinite } from './run/diagnose.js';
 import { mapBytes, SizedPrograms } from './run/programs.js';
 
-/** Keeps the dropout masks apart from every other use of the seed. */
-const maskStream = 12;
-
 export interface StepOptions extends ObjectiveOptions {
   readonly optimizer: OptimizerSpec;
   readonly accumulate?: number;
+  /** Longest gradient, over all parameters together. */
+  readonly clip?: number | undefined;
+  /** Decay of a running average of the weights; without it none is kept. */
+  readonly average?: number | undefined;
   readonly seed: number;
   /** Factors for parameters whose names match; the last match counts. */
-  readonly multipliers?: readonly { pattern: string; rate: number; decay: number }[];
+  readonly multipliers?: readonly Multiplier[];
   /** The network at other sizes of the picture; without it every batch must have the size of the graph given. */
   readonly networkAt?: (size: Pair) => Graph;
   /** Hand the tensors' buffers over to the engine instead of copying them. */
@@ -35,31 +38,37 @@ export interface StepOptions extends ObjectiveOptions {
 export interface StepInput {
   readonly image: Tensor<'float32'>;
   readonly labels: Tensor<'uint8'>;
+  /** Label maps of further heads, by the head's name. */
+  readonly heads?: Readonly<Record<string, Tensor<'uint8'>>>;
 }
 
-/** Values 0 or 1 / (1 - ratio), drawn for one mask of one micro-batch: a function of the seed and the step alone. */
-function drawMask(mask: DropoutMask, seed: number, step: number, index: number): Tensor<'float32'> {
-  const random = createRandom(seed, maskStream, step, index);
-  const data = new Float32Array(sizeOf(mask.shape));
-  const threshold = mask.ratio * 2 ** 32;
-  const kept = 1 / (1 - mask.ratio);
-  for (let i = 0; i < data.length; i++) data[i] = random.bits() >= threshold ? kept : 0;
-  return { dtype: 'float32', shape: mask.shape, data };
+/** The label maps of a head, which a data set may lack. */
+function labelsOfHead(name: string, heads: StepInput['heads']): Tensor<'uint8'> {
+  const found = heads?.[name];
+  if (found) return found;
+  throw new PixelwiseError(
+    'ERR_DATA',
+    `The loss needs label maps for the head '${name}', which the data set does not have. Choose a data set with two sets of ` +
+      'labels, or leave the head out (loss.heads).',
+    { subject: name },
+  );
 }
 
-/** The parameters with a recipe's multipliers applied; a rate of 0 freezes. */
-function withMultipliers(network: Graph, multipliers: NonNullable<StepOptions['multipliers']>): Graph {
-  const rules = multipliers.map((m) => ({ ...m, test: new RegExp(m.pattern) }));
-  const parameters = network.parameters.map((p): Parameter => {
-    const rule = rules.findLast((r) => r.test.test(p.value.name));
-    if (!rule) return p;
-    const rate = p.rate * rule.rate;
-    return { ...p, rate, decay: p.decay * rule.decay, trainable: p.trainable && rate > 0 };
+/** The averages before the first update: the parameters themselves. */
+const firstAverages = (names: readonly string[], tensors: NamedTensors): [string, Tensor][] =>
+  names.flatMap((name) => {
+    const t = tensors.get(name);
+    return t ? [[averageName(name), { ...t, data: t.data.slice() } as Tensor]] : [];
   });
-  return { ...network, parameters };
-}
 
 const sideOf = ({ shape }: { readonly shape: Shape }): Pair => [shape[2]!, shape[3]!];
+
+/** Names in the state, and of what is fed. */
+interface Names {
+  readonly parameters: readonly string[];
+  readonly averages: readonly string[];
+  readonly heads: readonly string[];
+}
 
 interface Accumulation {
   readonly program: Program;
@@ -72,7 +81,7 @@ export class TrainingStep {
   readonly #accumulate: Accumulation | undefined;
   readonly #update: Program;
   readonly #optimizer: OptimizerGraph;
-  readonly #parameters: readonly string[];
+  readonly #names: Names;
   readonly #options: StepOptions;
   readonly #whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>;
 
@@ -80,7 +89,7 @@ export class TrainingStep {
     state: State,
     programs: { gradients: SizedPrograms; accumulate: Accumulation | undefined; update: Program },
     optimizer: OptimizerGraph,
-    parameters: readonly string[],
+    names: Names,
     options: StepOptions,
     whyNaN: (feeds: Readonly<Record<string, Tensor>>) => Promise<Finding | undefined>,
   ) {
@@ -89,13 +98,13 @@ export class TrainingStep {
     this.#accumulate = programs.accumulate;
     this.#update = programs.update;
     this.#optimizer = optimizer;
-    this.#parameters = parameters;
+    this.#names = names;
     this.#options = options;
     this.#whyNaN = whyNaN;
   }
 
   /**
-   * Compiles the step of a network's graph (input `image`, output `scores`).
+   * Compiles the step of a network's graph (input `image`, and the outputs that `lossOutputs` names).
    *
    * @param tensors values of all parameters and, when a run goes on, of the optimiser's state
    */
@@ -110,16 +119,20 @@ export class TrainingStep {
     const goalOf = (graph: Graph) =>
       objective(withMultipliers(graph, options.multipliers ?? []), { ...options, prefix });
     const goal = goalOf(network);
-    const optimizer = optimizerGraph(goal.trained, options.optimizer, 1 / accumulate);
+    const { clip, average } = options;
+    const optimizer = optimizerGraph(goal.trained, options.optimizer, { gradientScale: 1 / accumulate, clip, average });
     const accumulation = accumulate > 1 ? accumulationGraph(goal.trained) : undefined;
-    const state = await engine.createState(tensors, { transfer: options.transfer ?? false });
-    const missing = [...optimizer.initial, ...(accumulation?.initial ?? [])].filter(([name]) => !tensors.has(name));
-    await state.write(new Map(missing), { transfer: true });
     const names = goal.trained.map((p) => p.value.name);
+    const averages = average === undefined ? [] : firstAverages(names, tensors);
+    const first = [...optimizer.initial, ...(accumulation?.initial ?? []), ...averages];
+    const missing = first.filter(([name]) => !tensors.has(name));
+    const state = await engine.createState(tensors, { transfer: options.transfer ?? false });
+    await state.write(new Map(missing), { transfer: true });
     const updates = { ...Object.fromEntries(names.map((n) => [`${prefix}${n}`, `${prefix}${n}`])), ...goal.statistics };
     const gradients = new SizedPrograms(async (size) => {
-      const { graph, masks } = options.networkAt ? goalOf(options.networkAt(size)) : goal;
-      return { program: await engine.compile(graph, { state, updates }), masks, bytes: mapBytes(graph) };
+      const { graph, masks, samples } = options.networkAt ? goalOf(options.networkAt(size)) : goal;
+      const program = await engine.compile(graph, { state, updates });
+      return { program, drawn: { masks, samples }, bytes: mapBytes(graph) };
     });
     // Programs of other sizes come with the first picture of their size; the gradients' places are there before them.
     if (options.networkAt) {
@@ -135,8 +148,12 @@ export class TrainingStep {
       const graph = (options.networkAt ?? (() => network))(sideOf(feeds.image!));
       return firstNonFinite(engine, state, graph, options, feeds).catch(() => undefined);
     };
-    const parameters = goal.graph.parameters.map((p) => p.value.name);
-    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, parameters, options, whyNaN);
+    const kept = {
+      parameters: goal.graph.parameters.map((p) => p.value.name),
+      averages: average === undefined ? [] : names.map(averageName),
+      heads: goal.heads,
+    };
+    return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, kept, options, whyNaN);
   }
 
   /**
@@ -146,13 +163,11 @@ export class TrainingStep {
    */
   async run(inputs: readonly StepInput[], update: number, lr: number): Promise<number[]> {
     const losses: number[] = [];
-    for (const [i, { image, labels }] of inputs.entries()) {
+    for (const [i, { image, labels, heads }] of inputs.entries()) {
       const micro = update * inputs.length + i;
-      const feeds: Record<string, Tensor> = { image, labels };
-      const { program, masks } = await this.#gradients.at(sideOf(image));
-      masks.forEach((mask, index) => {
-        feeds[mask.input] = drawMask(mask, this.#options.seed, micro, index);
-      });
+      const { program, drawn } = await this.#gradients.at(sideOf(image));
+      const feeds: Record<string, Tensor> = { image, labels, ...draw(drawn, this.#options.seed, micro) };
+      for (const name of this.#names.heads) feeds[`labels/${name}`] = labelsOfHead(name, heads);
       const { loss } = await program.run(feeds);
       const value = Number(loss?.data[0]);
       if (!Number.isFinite(value)) {
@@ -173,7 +188,13 @@ export class TrainingStep {
 
   /** All parameters, and with `all` the optimiser's state too: what a checkpoint needs. */
   async read(all = false): Promise<NamedTensors> {
-    return this.#state.read(all ? [...this.#parameters, ...this.#optimizer.initial.keys()] : this.#parameters);
+    const { parameters, averages } = this.#names;
+    return this.#state.read(all ? [...parameters, ...this.#optimizer.initial.keys(), ...averages] : parameters);
+  }
+
+  /** The parameters to evaluate and to ship: the running averages where they are kept, otherwise those of `read()`. */
+  async averaged(): Promise<NamedTensors> {
+    return shippedWeights(await this.#state.read([...this.#names.parameters, ...this.#names.averages]));
   }
 
   async dispose(): Promise<void> {

@@ -10,7 +10,9 @@ import type { Scores } from '../metrics/scores.js';
 import { type Network, networkGraph } from '../nets/network.js';
 import type { ModelDescription } from '../weights/model.js';
 import { type Progress, saveCheckpoint } from './checkpoint.js';
+import { classFrequencies, classWeights } from './class-weights.js';
 import { initialize } from './initialize.js';
+import { lossOutputs } from './objective.js';
 import type { Recipe } from './recipe.js';
 import { resumable } from './resume.js';
 import { batchNormAdvice } from './run/advice.js';
@@ -21,7 +23,13 @@ import { type StepInput, TrainingStep } from './step.js';
 
 /** What happened, in the order in which it did. */
 export type TrainEvent =
-  | { readonly kind: 'start'; readonly update: number; readonly updates: number; readonly parameters: number }
+  | {
+      readonly kind: 'start';
+      readonly update: number;
+      readonly updates: number;
+      readonly parameters: number /** Those computed from the data, one per class. */;
+      readonly classWeights?: readonly number[];
+    }
   | {
       readonly kind: 'update';
       /** Updates done, this one included. */
@@ -99,12 +107,22 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
   await makeFolder(o.run);
   await removeParts(o.run);
   const networkAt = (size: Pair) =>
-    networkGraph(network, { classes: dataset.classes.length, batch: recipe.batch, size });
+    networkGraph(network, {
+      classes: dataset.classes.length,
+      batch: recipe.batch,
+      size,
+      outputs: lossOutputs(recipe.loss),
+    });
   const graph = networkAt(recipe.crop === 'whole' ? network.inputSize : recipe.crop);
   const before = o.resume ? await resumable(o.run, recipe, dataset, graph) : undefined;
   const tensors = new Map([...initialize(graph.parameters, recipe.seed), ...(before?.tensors ?? o.weights ?? [])]);
+  const { balance, ...loss } = recipe.loss;
+  const weights = balance && classWeights(await classFrequencies(dataset, o.signal), balance);
   const step = await TrainingStep.create(engine, graph, tensors, {
-    ...recipe.loss,
+    ...loss,
+    ...(weights && { classWeights: weights }),
+    clip: recipe.clip,
+    average: recipe.average,
     optimizer: recipe.optimizer,
     accumulate: recipe.accumulate,
     seed: recipe.seed,
@@ -145,7 +163,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
     return { kind: 'checkpoint', update };
   };
   const evaluateNow = async (evaluate: NonNullable<TrainOptions['evaluate']>): Promise<TrainEvent> => {
-    const current = await step.read();
+    const current = await step.averaged();
     const scores = await evaluate(model, current, update);
     const better = scores.meanIU > (best?.meanIU ?? -1);
     sinceBest = better ? 0 : sinceBest + 1;
@@ -180,6 +198,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
       update,
       updates: recipe.updates,
       parameters: trained.reduce((n, p) => n + sizeOf(p.value.shape), 0),
+      ...(weights && { classWeights: weights }),
     };
     const advice = batchNormAdvice(graph, recipe);
     if (advice !== undefined && !before) yield { kind: 'warning', update, message: advice };

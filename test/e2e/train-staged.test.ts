@@ -12,28 +12,23 @@ const recipe = join(work, 'staged.jsonc');
 let voc = '';
 beforeAll(async () => {
   voc = await writeTinyVoc(3);
-  const common = {
+  const coarse = {
+    network: 'fcn32s-squeezenet',
     batch: 1,
+    updates: 3,
     crop: [48, 48],
     longSide: 64,
     rate: 1e-4,
     optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 0 },
     checkpoint: 2,
   };
-  const stages = [
-    { name: 'coarse', network: 'fcn32s-squeezenet', updates: 3 },
-    {
-      name: 'fine',
-      network: 'fcn16s-squeezenet',
-      updates: 4,
-      rate: 1e-5,
-      multipliers: [
-        { pattern: '.', rate: 0 },
-        { pattern: '^score_fire9', rate: 1 },
-      ],
-    },
-  ];
-  await writeFile(recipe, `// two stages\n${JSON.stringify({ ...common, stages })}`);
+  // Only the new layer learns.
+  const multipliers = [{ pattern: '.', rate: 0 }, { pattern: '^score_fire9' }];
+  const fine = { extends: './coarse.jsonc', network: 'fcn16s-squeezenet', updates: 4, rate: 1e-5, multipliers };
+  const files = { coarse, fine, staged: { stages: ['./coarse.jsonc', './fine.jsonc'] } };
+  for (const [name, values] of Object.entries(files)) {
+    await writeFile(join(work, `${name}.jsonc`), `// a stage\n${JSON.stringify(values)}`);
+  }
 });
 afterAll(() => rm(voc, { recursive: true, force: true }));
 
@@ -49,8 +44,10 @@ describe('a run in stages', () => {
     const model = join(whole, '2-fine', 'model.safetensors');
     expect(linesOf(stderr)).toEqual([
       expect.stringMatching(/^stage 1\/2 coarse: .*, 3 updates$/),
+      expect.stringMatching(/^stage 1\/2 coarse: rate /),
       expect.stringMatching(/^stage 2\/2 fine: .*, 4 updates$/),
       expect.stringMatching(/1-coarse\/model\.safetensors: \d+ tensors/),
+      expect.stringMatching(/^stage 2\/2 fine: rate /),
       `Done: ${model}. Score it with: pixelwise eval --data voc:${voc} --model ${model}`,
     ]);
     const [coarse, fine] = [await modelOf(whole, '1-coarse'), await modelOf(whole, '2-fine')].map(

@@ -47,14 +47,15 @@ function definition(labels: Uint8Array, weights: readonly number[]): { sum: numb
 }
 
 const mixed = Uint8Array.from({ length: n * pixels }, () => (random.integer(4) ? random.integer(classes) : 255));
-const cases = (['mean', 'sum', 'batch'] as const).flatMap((reduction) =>
+const cases = (['mean', 'valid-mean', 'sum', 'batch'] as const).flatMap((reduction) =>
   [undefined, classWeights].map((weights) => [reduction, weights] as const),
 );
 
 describe('cross entropy', () => {
   it.each(cases)('%s, class weights %j', async (reduction: Reduction, weights) => {
     const { sum, total } = definition(mixed, weights ?? new Array(classes).fill(1));
-    const expected = { mean: sum / total, sum, batch: sum / n }[reduction];
+    const valid = mixed.filter((label) => label !== 255).length;
+    const expected = { mean: sum / total, 'valid-mean': sum / valid, sum, batch: sum / n }[reduction];
     const { loss, gradient } = await run(mixed, { reduction, classWeights: weights });
     expect(loss / expected).toBeCloseTo(1, 5);
     mixed.forEach((label, i) => {

@@ -131,6 +131,7 @@ const samples: { readonly [O in OpType]: Sample } = {
   ReduceSum: reduce('ReduceSum'),
   ReduceMean: reduce('ReduceMean'),
   ReduceMax: reduce('ReduceMax'),
+  TopK: (b, x) => b.node('TopK', [x], { k: 3, axis: -1 }, { outputs: 2 }),
   ArgMax: (b, x) => [b.op('ArgMax', [x], { axis: 1, keepdims: 0 }), b.op('ArgMax', [x], { axis: -1, keepdims: 1 })],
   MatMul: (b, x) => b.op('MatMul', [x, b.parameter('w', [9, 5], { rate: 10, decay: 0.5 })], {}),
   Gemm: (b, x) => {

@@ -81,13 +81,15 @@ describe('mayOverwrite', () => {
 describe('optimisers', () => {
   const specs: OptimizerSpec[] = [
     { kind: 'sgd', momentum: 0.9, weightDecay: 1e-3 },
+    { kind: 'nesterov', momentum: 0.9, weightDecay: 1e-3 },
     { kind: 'sgd-caffe', momentum: 0.9, weightDecay: 1e-3 },
+    { kind: 'adamw', betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 1e-3 },
     { kind: 'adam', betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 1e-3 },
   ];
   it.each(specs)('$kind updates everything in place', (spec) => {
     const value = { name: 'w', dtype: 'float32', shape: [3, 4] } as const;
     const parameter = { value, init: { kind: 'constant', value: 0 }, trainable: true, rate: 2, decay: 1 } as const;
-    const { graph, places, updates } = optimizerGraph([parameter], spec, 0.5);
+    const { graph, places, updates } = optimizerGraph([parameter], spec, { gradientScale: 0.5 });
     const inputOf = (tensor: string) => Object.keys(places).find((name) => places[name]!.tensor === tensor)!;
     expect(Object.keys(updates).length).toBeGreaterThan(1);
     for (const [output, { tensor }] of Object.entries(updates)) {

@@ -8,11 +8,15 @@ import type { Parameter } from '../../src/graph/ir.js';
 import { floatData, floats, type NamedTensors, sizeOf, type Tensor } from '../../src/graph/tensor.js';
 import {
   accumulationGraph,
+  averageName,
+  averageShare,
   gradientName,
   type OptimizerSpec,
   optimizerGraph,
   type StateGraph,
+  shippedWeights,
   slotName,
+  type UpdateOptions,
 } from '../../src/train/optimizer.js';
 import { interpret } from '../support/interpret.js';
 
@@ -29,20 +33,31 @@ const parameterOf = (name: string, shape: readonly number[], { rate, decay }: Fa
 });
 
 /** One number through the steps: gradients and rates in, weights out. */
-type Formula<K extends OptimizerSpec['kind']> = (
-  spec: Extract<OptimizerSpec, { kind: K }>,
+type Formula = (
+  // biome-ignore lint/suspicious/noExplicitAny: each formula knows its own kind
+  spec: any,
   weight: number,
   steps: readonly { gradient: number; rate: number }[],
   factors: Factors,
 ) => number[];
 
-const formulas: { readonly [K in OptimizerSpec['kind']]: Formula<K> } = {
+const formulas: { readonly [K in OptimizerSpec['kind']]: Formula } = {
   // torch.optim.SGD
   sgd: ({ momentum, weightDecay }, weight, steps, factors) => {
     let [w, v] = [weight, 0];
     return steps.map(({ gradient, rate }) => {
       v = momentum * v + gradient + weightDecay * factors.decay * w;
       w -= rate * factors.rate * v;
+      return w;
+    });
+  },
+  // torch.optim.SGD(nesterov=True)
+  nesterov: ({ momentum, weightDecay }, weight, steps, factors) => {
+    let [w, v] = [weight, 0];
+    return steps.map(({ gradient, rate }) => {
+      const g = gradient + weightDecay * factors.decay * w;
+      v = momentum * v + g;
+      w -= rate * factors.rate * (g + momentum * v);
       return w;
     });
   },
@@ -64,6 +79,18 @@ const formulas: { readonly [K in OptimizerSpec['kind']]: Formula<K> } = {
       s = b2 * s + (1 - b2) * g * g;
       const [mean, square] = [m / (1 - b1 ** (t + 1)), s / (1 - b2 ** (t + 1))];
       w -= (rate * factors.rate * mean) / (Math.sqrt(square) + epsilon);
+      return w;
+    });
+  },
+  // torch.optim.AdamW
+  adamw: ({ betas: [b1, b2], epsilon, weightDecay }, weight, steps, factors) => {
+    let [w, m, s] = [weight, 0, 0];
+    return steps.map(({ gradient: g, rate: base }, t) => {
+      const rate = base * factors.rate;
+      w -= rate * weightDecay * factors.decay * w;
+      m = b1 * m + (1 - b1) * g;
+      s = b2 * s + (1 - b2) * g * g;
+      w -= (rate * (m / (1 - b1 ** (t + 1)))) / (Math.sqrt(s / (1 - b2 ** (t + 1))) + epsilon);
       return w;
     });
   },
@@ -96,9 +123,9 @@ function follow(
   parameters: readonly Parameter[],
   start: NamedTensors,
   steps: readonly { gradients: NamedTensors; rate: number }[],
-  gradientScale = 1,
+  options: UpdateOptions = {},
 ): NamedTensors[] {
-  const optimizer = optimizerGraph(parameters, spec, gradientScale);
+  const optimizer = optimizerGraph(parameters, spec, options);
   let state: NamedTensors = new Map([...optimizer.initial, ...start]);
   return steps.map(({ gradients, rate }, t) => {
     state = step(optimizer, new Map([...state, ...gradients]), optimizer.feeds(t, rate));
@@ -109,12 +136,12 @@ function follow(
 const between = (min: number, max: number) => fc.double({ min, max, noNaN: true });
 const specs: fc.Arbitrary<OptimizerSpec> = fc.oneof(
   fc.record({
-    kind: fc.constantFrom('sgd' as const, 'sgd-caffe' as const),
+    kind: fc.constantFrom('sgd' as const, 'nesterov' as const, 'sgd-caffe' as const),
     momentum: fc.constantFrom(0, 0.9, 0.99),
     weightDecay: fc.constantFrom(0, 5e-4, 0.1),
   }),
   fc.record({
-    kind: fc.constant('adam' as const),
+    kind: fc.constantFrom('adam' as const, 'adamw' as const),
     betas: fc.constantFrom([0.9, 0.999] as const, [0, 0.9] as const),
     epsilon: fc.constantFrom(1e-8, 1e-3),
     weightDecay: fc.constantFrom(0, 5e-4, 0.1),
@@ -146,14 +173,14 @@ describe('optimisers', () => {
           rate,
           gradients: new Map(parameters.map((p) => [gradientName(p.value.name), draw(p.value.shape)])) as NamedTensors,
         }));
-        const states = follow(spec, parameters, start, course, scale);
+        const states = follow(spec, parameters, start, course, { gradientScale: scale });
         for (const { value, rate, decay } of parameters) {
           start.get(value.name)!.data.forEach((w, i) => {
             const own = course.map((c) => ({
               rate: c.rate,
               gradient: scale * Number(c.gradients.get(gradientName(value.name))!.data[i]),
             }));
-            const expected = (formulas[spec.kind] as Formula<OptimizerSpec['kind']>)(spec, Number(w), own, {
+            const expected = formulas[spec.kind](spec, Number(w), own, {
               rate,
               decay,
             });
@@ -220,6 +247,72 @@ describe('large parameters', () => {
     const [state] = follow(spec, parameters, zero, [{ rate: 0.5, gradients }]);
     expect(floatData(state!.get('w')!).every((v, i) => v === -0.5 * (i % 1000))).toBe(true);
     expect(floatData(state!.get('momentum/w')!).every((v, i) => v === i % 1000)).toBe(true);
+  });
+});
+
+describe('clipping', () => {
+  const parameters = [parameterOf('a', [2], { rate: 1, decay: 0 }), parameterOf('b', [], { rate: 1, decay: 0 })];
+  const spec = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const;
+  const start: NamedTensors = new Map([
+    ['a', floats([2], [0, 0])],
+    ['b', floats([], [0])],
+  ]);
+  const moved = (options: UpdateOptions, a: [number, number], b: number) => {
+    const gradients: NamedTensors = new Map([
+      [gradientName('a'), floats([2], a)],
+      [gradientName('b'), floats([], [b])],
+    ]);
+    const [state] = follow(spec, parameters, start, [{ rate: 1, gradients }], options);
+    return [...floatData(state!.get('a')!), ...floatData(state!.get('b')!)].map((v) => -v);
+  };
+
+  it('shortens all gradients together to the norm given', () => {
+    // The norm of (2, 3, 6) is 7.
+    moved({ clip: 3.5 }, [2, 3], 6).forEach((v, i) => {
+      expect(v).toBeCloseTo([1, 1.5, 3][i]!, 5);
+    });
+  });
+
+  it('is of the averaged gradient where batches are accumulated', () => {
+    moved({ clip: 3.5, gradientScale: 0.25 }, [8, 12], 24).forEach((v, i) => {
+      expect(v).toBeCloseTo([1, 1.5, 3][i]!, 5);
+    });
+  });
+
+  it('leaves shorter gradients and none at all as they are', () => {
+    expect(moved({ clip: 7.5 }, [2, 3], 6)).toEqual([2, 3, 6]);
+    expect(moved({ clip: 1 }, [0, 0], 0).every((v) => v === 0)).toBe(true);
+  });
+});
+
+describe('averaged weights', () => {
+  it('follow the weights, quickly at first, and are what is shipped', () => {
+    const parameters = [parameterOf('w', [1], { rate: 1, decay: 0 })];
+    const start: NamedTensors = new Map([
+      ['w', floats([1], [4])],
+      [averageName('w'), floats([1], [4])],
+      ['fixed', floats([1], [9])],
+    ]);
+    const course = Array.from({ length: 30 }, (_, t) => ({
+      rate: 0.1,
+      gradients: new Map([[gradientName('w'), floats([1], [Math.sin(t)])]]) as NamedTensors,
+    }));
+    const spec = { kind: 'sgd', momentum: 0.5, weightDecay: 0 } as const;
+    const states = follow(spec, parameters, start, course, { average: 0.6 });
+    let expected = 4;
+    states.forEach((state, t) => {
+      const share = Math.min(0.6, (1 + t) / (10 + t));
+      expect(averageShare(0.6, t)).toBe(share);
+      const now = floatData(state.get('w')!)[0]!;
+      expected = share * expected + (1 - share) * now;
+      expect(floatData(state.get(averageName('w'))!)[0]).toBeCloseTo(expected, 5);
+    });
+    const last = states.at(-1)!;
+    expect(last.get('w')).not.toEqual(last.get(averageName('w')));
+    expect([...shippedWeights(last)].sort()).toEqual([
+      ['fixed', start.get('fixed')],
+      ['w', last.get(averageName('w'))],
+    ]);
   });
 });
 

@@ -134,10 +134,13 @@ describe('impossible values', () => {
     [{ flip: 1.1 }, /flip: .*<=1/],
     [{ warmup: -1 }, /warmup: /],
     [{ sampling: 'random' }, /sampling: .*"shuffle"\|"replacement"/],
-    [{ loss: { reduction: 'none' } }, /loss\.reduction: .*"mean"\|"sum"\|"batch"/],
+    [{ loss: { reduction: 'none' } }, /loss\.reduction: .*"mean"\|"valid-mean"\|"sum"\|"batch"/],
     [{ loss: { classWeights: [1, 0] } }, /loss\.classWeights\.1: .*>0/],
-    [{ optimizer: { kind: 'rmsprop' } }, /optimizer\.kind: .*'sgd', 'sgd-caffe' or 'adam', received 'rmsprop'/],
-    [{ optimizer: {} }, /optimizer\.kind: .*'sgd', 'sgd-caffe' or 'adam', received nothing/],
+    [
+      { optimizer: { kind: 'rmsprop' } },
+      /optimizer\.kind: .*'sgd', 'nesterov', 'sgd-caffe', 'adam' or 'adamw', received 'rmsprop'/,
+    ],
+    [{ optimizer: {} }, /optimizer\.kind: .*'sgd', 'nesterov', 'sgd-caffe', 'adam' or 'adamw', received nothing/],
     [{ optimizer: { kind: 'sgd', momentum: 1, weightDecay: 0 } }, /optimizer\.momentum: .*<1/],
     [{ optimizer: { kind: 'sgd', momentum: 0.9 } }, /optimizer\.weightDecay: /],
     [{ schedule: { kind: 'step', factor: 0.1 } }, /schedule\.every: /],
@@ -145,6 +148,15 @@ describe('impossible values', () => {
     [{ multipliers: [{ pattern: '(' }] }, /multipliers\.0\.pattern: .*regular expression/],
     [{ multipliers: [{ pattern: 'a', rate: -1 }] }, /multipliers\.0\.rate: .*>=0/],
     [{ network: undefined }, /network: /],
+    [{ average: 1 }, /average: .*<1/],
+    [{ clip: 0 }, /clip: .*>0/],
+    [{ loss: { gamma: 0.5 } }, /loss\.gamma: .*>=1/],
+    [{ loss: { sampling: 1.5 } }, /loss\.sampling: .*<=1/],
+    [{ loss: { hard: {} } }, /loss\.hard: expected a threshold, a share, or both/],
+    [{ loss: { crossEntropy: 0 } }, /loss: expected a cross entropy or a Dice loss/],
+    [{ loss: { balance: 'median', classWeights: [1] } }, /loss: expected either 'classWeights' or 'balance'/],
+    [{ loss: { heads: { geometric: 0 } } }, /loss\.heads\.geometric: .*>0/],
+    [{ schedule: { kind: 'multistep', factor: 0.1, at: [0] } }, /schedule\.at\.0: .*>0/],
   ])('%j are named', (changes, message) => {
     const error = refusal(() => checkRecipe({ ...least, ...changes }, 'r'));
     expect(error.code).toBe('ERR_RECIPE');

@@ -15,6 +15,12 @@ const anySchedule: fc.Arbitrary<Schedule> = fc.oneof(
     factor: fc.double({ min: 0.01, max: 1, noNaN: true }),
     every: fc.integer({ min: 1, max: 20 }),
   }),
+  fc.record({
+    kind: fc.constant('multistep' as const),
+    factor: fc.double({ min: 0.01, max: 1, noNaN: true }),
+    at: fc.array(fc.nat(60), { maxLength: 4 }),
+  }),
+  fc.record({ kind: fc.constant('cosine' as const), least: fc.double({ min: 0, max: 1, noNaN: true }) }),
 );
 
 describe('rateAt', () => {
@@ -34,6 +40,22 @@ describe('rateAt', () => {
     [1, 1, 0.1, 0.1, 0.01, 0.01].forEach((v, t) => {
       expect(step[t]).toBeCloseTo(v, 12);
     });
+  });
+
+  it('multistep falls at each update named', () => {
+    const found = rates({ kind: 'multistep', factor: 0.1, at: [2, 3] }, 1, 5);
+    [1, 1, 0.1, 0.01, 0.01].forEach((v, t) => {
+      expect(found[t]).toBeCloseTo(v, 12);
+    });
+  });
+
+  it('cosine goes down half a wave to its least share', () => {
+    const [first, , middle, , ...rest] = rates({ kind: 'cosine', least: 0.2 }, 2, 4);
+    expect(first).toBe(2);
+    expect(middle).toBeCloseTo(2 * 0.6, 12);
+    expect(rest).toEqual([]);
+    // torch's CosineAnnealingLR(T_max=4): 0.5 (1 + cos(3 pi / 4)).
+    expect(rateAt({ kind: 'cosine', least: 0 }, 1, 3, 4)).toBeCloseTo(0.14644660940672627, 14);
   });
 
   it('rises linearly from above zero to the schedule itself', () => {

@@ -11,7 +11,7 @@ function recorder(budget: number, bytes: (h: number) => number = () => 10) {
     const dispose = async () => {
       said.push(`drop ${h}x${w}`);
     };
-    return { program: { run: async () => ({}), dispose }, masks: [], bytes: bytes(h) };
+    return { program: { run: async () => ({}), dispose }, drawn: { masks: [], samples: [] }, bytes: bytes(h) };
   }, budget);
   return { programs, said };
 }

@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest';
 import type { Engine, Program, State } from '../../src/engine/engine.js';
 import type { Graph } from '../../src/graph/ir.js';
 import { floats, type NamedTensors, sizeOf, type Tensor, tensor } from '../../src/graph/tensor.js';
-import { networkGraph } from '../../src/nets/network.js';
+import { type Network, networkGraph } from '../../src/nets/network.js';
+import { draw } from '../../src/train/draws.js';
 import { initialize } from '../../src/train/initialize.js';
-import { objective } from '../../src/train/objective.js';
+import { type LossOptions, lossOutputs, objective } from '../../src/train/objective.js';
 import { type StepOptions, TrainingStep } from '../../src/train/step.js';
 import { toyNetwork } from '../support/training.js';
 
@@ -145,13 +146,108 @@ describe('a step', () => {
       ],
       ['score.weight', 'score.bias'],
     ],
-    [[{ pattern: 'nothing', rate: 0, decay: 1 }], ['conv.weight', 'conv.bias', 'score.weight', 'score.bias']],
+    [[], ['conv.weight', 'conv.bias', 'score.weight', 'score.bias']],
   ])('trains what the last matching factor leaves: %j', async (multipliers, trained) => {
     const { engine, state } = recorder();
     const network = toy();
     await TrainingStep.create(engine, network, initialize(network.parameters, 1), { ...options, multipliers });
     const momenta = [...state.keys()].filter((n) => n.startsWith('momentum/'));
     expect(momenta).toEqual(trained.map((n) => `momentum/${n}`));
+  });
+});
+
+describe('factors', () => {
+  it.each([
+    ['^scor\\.', "Did you mean 'score'?"],
+    ['^zzzzzzzzz', 'Its layers are conv, score.'],
+  ])('for a pattern that matches nothing are refused: %s', async (pattern, hint) => {
+    const { engine } = recorder();
+    const network = toy();
+    const multipliers = [{ pattern, rate: 0, decay: 1 }];
+    const creating = TrainingStep.create(engine, network, initialize(network.parameters, 1), {
+      ...options,
+      multipliers,
+    });
+    await expect(creating).rejects.toMatchObject({
+      code: 'ERR_RECIPE',
+      subject: pattern,
+      message: expect.stringContaining(`pattern '${pattern}' matches no parameter of toy.`),
+    });
+    await expect(creating).rejects.toThrow(hint);
+  });
+});
+
+/** The toy with a map of half its size and two further heads. */
+const headed: Network = {
+  ...toyNetwork(),
+  build(b, image, o = {}) {
+    const { scores } = toyNetwork().build(b, image, o);
+    const low = b.maxPool(scores, { kernel: 2, stride: 2 });
+    const again = b.mul(scores, b.scalar(2));
+    return { scores, low, auxiliary: again, heads: { geometric: b.slice(again, [1], [0], [3]) } };
+  },
+};
+
+describe('a loss on several outputs', () => {
+  const graphOf = (loss: LossOptions) => networkGraph(headed, { size, batch: 2, outputs: lossOutputs(loss) });
+
+  it('asks the network for what it needs, and for the labels of every head', async () => {
+    const loss: LossOptions = { auxiliary: 0.5, heads: { geometric: 1 } };
+    expect(lossOutputs({})).toEqual(['scores']);
+    expect(lossOutputs({ on: 'low' })).toEqual(['low']);
+    expect(lossOutputs(loss)).toEqual(['scores', 'auxiliary', 'geometric']);
+    const goal = objective(graphOf(loss), loss);
+    expect(goal.heads).toEqual(['geometric']);
+    expect(goal.graph.inputs.map((v) => v.name)).toEqual(['image', 'labels', 'labels/geometric']);
+    expect(goal.graph.outputs.map((o) => o.name)).not.toContain('auxiliary');
+
+    const { engine, runs } = recorder();
+    const start = initialize(goal.graph.parameters, 1);
+    const step = await TrainingStep.create(engine, graphOf(loss), start, { ...options, ...loss });
+    await expect(step.run([input()], 0, 0.1)).rejects.toMatchObject({ code: 'ERR_DATA', subject: 'geometric' });
+    const own = tensor('uint8', [2, 16, 16], new Uint8Array(512).fill(2));
+    await step.run([{ ...input(), heads: { geometric: own } }], 0, 0.1);
+    expect(runs[0]!.feeds['labels/geometric']).toBe(own);
+  });
+
+  it('is refused where the network lacks one', () => {
+    expect(() => objective(toy(), { on: 'low' })).toThrow(
+      expect.objectContaining({ code: 'ERR_USAGE', message: expect.stringContaining("'low', which the network's") }),
+    );
+  });
+
+  it('draws the same cells for maps of one size, by the seed and the batch alone', async () => {
+    const loss: LossOptions = { on: 'low', auxiliary: 1, heads: { geometric: 1 }, sampling: 0.25 };
+    const goal = objective(graphOf(loss), loss);
+    expect(goal.samples.map((s) => s.shape)).toEqual([
+      [2, 8, 8],
+      [2, 16, 16],
+    ]);
+    const drawn = (seed: number, step: number) =>
+      Object.values(draw(goal, seed, step)).map((t) => Array.from(t.data as Uint8Array));
+    expect(drawn(1, 5)).toEqual(drawn(1, 5));
+    expect(drawn(1, 5)).not.toEqual(drawn(1, 6));
+    expect(drawn(1, 5)).not.toEqual(drawn(2, 5));
+    const shares = Array.from({ length: 40 }, (_, i) => drawn(1, i)[1]!).flat();
+    expect(shares.reduce((a, v) => a + v, 0) / shares.length).toBeCloseTo(0.25, 1);
+  });
+});
+
+describe('averaged weights', () => {
+  it('begin with the parameters, are kept, and are what is shipped', async () => {
+    const { engine, state } = recorder();
+    const network = toy();
+    const start = initialize(network.parameters, 1);
+    const step = await TrainingStep.create(engine, network, start, { ...options, average: 0.99 });
+    expect(state.get('average/conv.weight')).toEqual(start.get('conv.weight'));
+    state.set('average/conv.weight', floats([8, 3, 3, 3], new Float32Array(216).fill(7)));
+    const shipped = await step.averaged();
+    expect([...shipped.keys()]).toEqual([...start.keys()]);
+    expect(shipped.get('conv.weight')!.data[0]).toBe(7);
+    expect(shipped.get('score.weight')).toEqual(start.get('score.weight'));
+    expect((await step.read(true)).has('average/conv.weight')).toBe(true);
+    const plain = await TrainingStep.create(recorder().engine, network, start, options);
+    expect(await plain.averaged()).toEqual(start);
   });
 });
 

@@ -1,43 +1,27 @@
 /** @file `pixelwise train`: trains by a recipe, or by several in a row, with a live line, a log and checkpoints. */
 
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { readBytes } from '../../files.js';
-import { nearest } from '../../nearest.js';
 import { findNetwork } from '../../nets/catalogue.js';
 import { type Network, networkGraph } from '../../nets/network.js';
 import { checkpointFile } from '../../train/checkpoint.js';
+import { describeRate } from '../../train/rate.js';
 import type { Recipe } from '../../train/recipe.js';
+import { readStages, type Stage } from '../../train/recipes.js';
 import { resumable } from '../../train/resume.js';
-import { readStages, stageFolder } from '../../train/run/stages.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
 import { print, say } from '../output.js';
 import { openData, stageModel, trainStage } from '../train-stage.js';
 
-const recipeFolder = new URL('../../../recipes/', import.meta.url);
-const recipeExtension = '.jsonc';
-
-const isPath = (name: string): boolean => /[\\/.]/.test(name);
-const textOf = async (file: string): Promise<string> => new TextDecoder().decode(await readBytes(file));
 const exists = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined)) !== undefined;
 
-/** A recipe of the package by its name, or a file. */
-async function findRecipe(name: string): Promise<string> {
-  if (isPath(name)) return name;
-  const known = (await readdir(recipeFolder)).map((f) => basename(f, extname(f)));
-  if (known.includes(name)) return fileURLToPath(new URL(name + recipeExtension, recipeFolder));
-  const guess = nearest(name, known);
-  throw new PixelwiseError(
-    'ERR_RECIPE',
-    `There is no recipe '${name}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected one of ${known.join(', ')}, or the path of a recipe file.`,
-    { subject: name },
-  );
-}
+/** The folder of a stage inside the run's, `2-fcn16s`; a run of one stage is its own folder. */
+const stageFolder = (stages: readonly Stage[], index: number): string =>
+  stages.length === 1 ? '' : `${index + 1}-${stages[index]!.name}`;
 
 /** A new run must not write over an old one, and only an old one can go on. */
 async function checkRunFolder(run: string, folders: readonly string[], resume: boolean): Promise<void> {
@@ -86,23 +70,20 @@ export const trainCommand = command({
     json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
   },
   async run([name = ''], o) {
-    const file = await findRecipe(name);
-    const stages = await readStages(await textOf(file), file, o.set, async (named) => {
-      // A path in a recipe is seen from the recipe.
-      const source = isPath(named) ? resolve(dirname(file), named) : await findRecipe(named);
-      return { text: await textOf(source), source };
-    });
+    const stages = await readStages(name, o.set);
     const networks = stages.map(({ recipe }) => findNetwork(recipe.network));
     if (o.printConfig) {
-      const resolved = stages.map((s) => (stages.length === 1 ? s.recipe : { name: s.name, ...s.recipe }));
-      print(JSON.stringify(stages.length === 1 ? resolved[0] : { stages: resolved }, null, 2));
+      const recipes = stages.map((s) => s.recipe);
+      print(JSON.stringify(recipes.length > 1 ? { stages: recipes } : recipes[0], null, 2));
+      for (const [i, stage] of stages.entries())
+        say(`${stage.name}: ${describeRate(stage.recipe, networks[i]!.stride)}`);
       return 0;
     }
     const { data, resume } = o;
     if (data === undefined) {
       throw new PixelwiseError('ERR_USAGE', 'Nothing to train on. Name a data set, such as --data voc:PATH.');
     }
-    const recipeName = basename(file, extname(file));
+    const recipeName = basename(name, extname(name));
     const run = o.out ?? join('runs', recipeName);
     const folders = stages.map((_, i) => join(run, stageFolder(stages, i)));
     await checkRunFolder(run, folders, resume);

@@ -64,6 +64,13 @@ export const divRule: GradientRule<'Div'> = ({ b, node, outputGradients: [dy], w
   ];
 };
 
+/** For the base; an exponent is a number, not something to learn. */
+export const powRule: GradientRule<'Pow'> = ({ b, node, outputGradients: [dy], wants }) => {
+  const [x, exponent] = node.inputs;
+  const slope = b.mul(exponent!, b.op('Pow', [x, b.sub(exponent!, b.scalar(1))], {}));
+  return [wants(0) ? sumToShape(b, b.mul(dy!, slope), x!.shape) : undefined, undefined];
+};
+
 /** The mask decides which operand's gradient passes; the condition itself has none. */
 export const whereRule: GradientRule<'Where'> = ({ b, node, outputGradients: [dy], wants }) => {
   const [condition, x, z] = node.inputs;

@@ -75,6 +75,9 @@ export function int<T extends number>(min = -limit, max = limit - 1): Kind<T> {
   };
 }
 
+/** A whole number from 1, in a tensor of one axis. */
+export const single: Kind<number> = { ...int<number>(1), toTensor: (value) => int64([1], [value]) };
+
 /** A list of whole numbers, each at least `min`; of `length` where given. */
 function list<T extends readonly number[]>(min: number, length?: number): Kind<T> {
   const checked = (values: number[] | undefined): T | undefined =>

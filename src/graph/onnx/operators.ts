@@ -16,6 +16,7 @@ import {
   ints,
   pair,
   pairFromZero,
+  single,
   sizes,
   word,
 } from './kinds.js';
@@ -250,6 +251,7 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
   ReduceMean: reduction,
   ReduceMax: reduction,
   ArgMax: { inputs: [1, 1], fields: { axis: axis(0), keepdims: bit(1) }, others: { select_last_index: ['0'] } },
+  TopK: { inputs: [1, 1], fields: { k: input(single, 1), axis: axis(-1) }, others: { largest: ['1'], sorted: ['1'] } },
   MatMul: { ...binary, weights: [0, 1] },
   Gemm: {
     inputs: [2, 3],

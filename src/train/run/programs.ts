@@ -3,13 +3,13 @@
 import type { Program } from '../../engine/engine.js';
 import type { Graph, Pair } from '../../graph/ir.js';
 import { sizeOf } from '../../graph/tensor.js';
-import type { DropoutMask } from '../../surgery/training-mode.js';
+import type { Drawn } from '../draws.js';
 
 /** The gradients at one size. */
 export interface SizedProgram {
   readonly program: Program;
   /** Their shapes follow the size. */
-  readonly masks: readonly DropoutMask[];
+  readonly drawn: Drawn;
   /** What it may hold on to between runs: an arena that once had room for every map of its graph. */
   readonly bytes: number;
 }
