@@ -1,16 +1,17 @@
 /** @file Whole pictures, early stops, warnings, and what is said when numbers stop being finite. */
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadCheckpoint } from '../../src/train/checkpoint.js';
-import type { TrainEvent } from '../../src/train/trainer.js';
+import { recorded } from '../../src/train/run/record.js';
+import { type TrainEvent, train } from '../../src/train/trainer.js';
 import { filesIn } from '../support/cli.js';
 import { course, follow, kinds, runFolder, sameBytes, scoresOf, toyNetwork, toyRuns } from '../support/training.js';
 
 const runs = await toyRuns();
 afterAll(() => runs.close());
-const { dataset, start } = runs;
+const { dataset, engine, start } = runs;
 
 describe('whole pictures', () => {
   const network = toyNetwork({ norm: true, dropout: 0.3 });
@@ -122,5 +123,26 @@ describe('a run', () => {
     }
     await follow(await start({ run, recipe: { updates: 1 } }));
     expect(await filesIn(run)).toEqual(['.mine.part', 'last.safetensors', 'notes.txt']);
+  });
+
+  it('whose folder can no longer be written says which checkpoint is left', async () => {
+    const options = await start({ recipe: { updates: 6, checkpoint: 2 } });
+    const { run, recipe } = options;
+    const events = train({ ...options, description: { longSide: 64 } });
+    const seen: number[] = [];
+    const record = async () => {
+      for await (const event of recorded(events, { run, title: 'toy', recipe, dataset, engine })) {
+        seen.push(event.update);
+        if (event.kind !== 'update' || event.update !== 3) continue;
+        await rm(join(run, 'log.jsonl'));
+        await mkdir(join(run, 'log.jsonl'));
+      }
+    };
+    await expect(record()).rejects.toMatchObject({
+      code: 'ERR_FILE',
+      message: expect.stringMatching(/log\.jsonl'.*The checkpoint of update 2 is whole: resume the run from it\.$/),
+    });
+    expect(Math.max(...seen)).toBe(3);
+    expect(await readFile(join(run, 'report.html'), 'utf8')).toContain('Stopped by an error: Cannot write');
   });
 });

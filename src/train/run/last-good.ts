@@ -23,10 +23,11 @@ export function withLastGood(error: unknown, { update, loss, checkpoint, run }: 
       (checkpoint === undefined
         ? none
         : `The checkpoint of update ${checkpoint} is kept: '${file}' can start a new run.`),
-    ERR_FILE:
-      error.subject === file
-        ? `${checkpoint === undefined ? none : `The checkpoint of update ${checkpoint} is whole: resume the run from it.`}`
-        : '',
+    ERR_FILE: !error.subject?.startsWith(run)
+      ? ''
+      : checkpoint === undefined
+        ? none
+        : `The checkpoint of update ${checkpoint} is whole: resume the run from it.`,
   };
   const more = texts[error.code];
   if (!more) return error;

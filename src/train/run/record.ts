@@ -8,6 +8,7 @@ import { lossCurve } from '../curve.js';
 import type { Recipe } from '../recipe.js';
 import type { TrainEvent } from '../trainer.js';
 import { noteSession, type Session } from './environment.js';
+import { withLastGood } from './last-good.js';
 import { appendLog, startLog } from './log.js';
 import { reportHtml } from './report.js';
 import type { SampleBoard } from './samples.js';
@@ -44,6 +45,8 @@ export async function* recorded(
   let sessions: Session[] = [];
   let said: TrainEvent[] = [];
   let written = 0;
+  /** The update of the checkpoint on disk. */
+  let checkpoint: number | undefined;
   const report = async (failure?: string): Promise<void> => {
     const samples = (await o.samples?.rows()) ?? [];
     const { classes, palette } = dataset;
@@ -59,13 +62,19 @@ export async function* recorded(
     await o.samples?.start(resume ? update : -1);
     said = await startLog(run, resume, update);
   };
+  const write = async (event: TrainEvent): Promise<void> => {
+    if (event.kind === 'start') await begin(event.update);
+    if (event.kind === 'checkpoint' || (event.kind === 'start' && resume)) checkpoint = event.update;
+    said.push(event);
+    await appendLog(run, event);
+    if (event.kind === 'end') await writeFileAtomic(join(run, 'curve.svg'), lossCurve(said, title));
+    if (shownAtOnce.has(event.kind) || performance.now() - written > reportEvery) await report();
+  };
   try {
     for await (const event of events) {
-      if (event.kind === 'start') await begin(event.update);
-      said.push(event);
-      await appendLog(run, event);
-      if (event.kind === 'end') await writeFileAtomic(join(run, 'curve.svg'), lossCurve(said, title));
-      if (shownAtOnce.has(event.kind) || performance.now() - written > reportEvery) await report();
+      await write(event).catch((error: unknown) => {
+        throw withLastGood(error, { update: event.update, loss: undefined, checkpoint, run });
+      });
       yield event;
     }
   } catch (error) {
