@@ -58,7 +58,8 @@ export function readElements<T extends DType>(
   const elements =
     start % size === 0
       ? new ArrayType(bytes.buffer as ArrayBuffer, start, count)
-      : new ArrayType(bytes.slice(offset, offset + count * size).buffer as ArrayBuffer);
+      : // A Buffer's own slice is a view, not a copy.
+        new ArrayType(Uint8Array.prototype.slice.call(bytes, offset, offset + count * size).buffer as ArrayBuffer);
   return elements as unknown as TypedArrayOf[T];
 }
 
