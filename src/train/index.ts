@@ -17,6 +17,7 @@ export { type Balance, type ClassFrequencies, classFrequencies, classWeights } f
 export { type CrossEntropyOptions, crossEntropy, ignoreLabel, type Reduction } from './loss.js';
 export { type LossOptions, lossOutputs, type Objective, type ObjectiveOptions, objective } from './objective.js';
 export { type OptimizerSpec, optimizerGraph, shippedWeights, type UpdateOptions } from './optimizer.js';
+export { type Cell, cutPatches, type Pictures } from './patches.js';
 export { convertRate, describeRate, type RateSetting, rateSetting, reach } from './rate.js';
 export { checkRecipe, type Recipe, readRecipe } from './recipe.js';
 export { readStages, type Stage } from './recipes.js';

@@ -128,6 +128,8 @@ export async function readStages(name: string, overrides: readonly string[] = []
     const own = structuredClone(part.values);
     if (isRecord(own))
       for (const o of byStage) if (o.stage === undefined || o.stage === i) applyOverride(own, o.override);
-    return { name: part.name, recipe: checkRecipe(own, part.source) };
+    // A run is the same whatever is said about its recipe.
+    const { about: _, ...recipe } = checkRecipe(own, part.source);
+    return { name: part.name, recipe };
   });
 }

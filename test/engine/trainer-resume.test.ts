@@ -1,8 +1,10 @@
 /** @file Runs that were stopped and go on, and checkpoints that belong to another run. */
 
 import { afterAll, describe, expect, it } from 'vitest';
+import type { NamedTensors } from '../../src/graph/tensor.js';
 import { findNetwork } from '../../src/nets/catalogue.js';
 import { loadCheckpoint, saveCheckpoint } from '../../src/train/checkpoint.js';
+import { shippedWeights } from '../../src/train/optimizer.js';
 import type { TrainOptions } from '../../src/train/trainer.js';
 import {
   bytes,
@@ -25,6 +27,9 @@ describe('a run that was stopped and goes on', () => {
     updates: 7,
     accumulate: 2,
     optimizer: { kind: 'adam', weightDecay: 1e-3 },
+    loss: { reduction: 'mean', balance: 'median', sampling: 0.6, hard: { share: 0.4 }, dice: 0.5 },
+    clip: 5,
+    average: 0.8,
     schedule: { kind: 'poly', power: 0.9 },
     warmup: 2,
     jitter: { brightness: 0.2 },
@@ -66,6 +71,23 @@ describe('a run that was stopped and goes on', () => {
     const said = await follow({ ...whole, evaluate });
     expect(course(await interrupted({ ...broken, evaluate }, ...when))).toEqual(course(said));
     expect(await sameBytes(broken.run, whole.run)).toBe(true);
+  });
+
+  it('evaluates and ships the averaged weights, with class weights that it says', async () => {
+    const seen: NamedTensors[] = [];
+    const options = await start({ network, recipe });
+    const [first] = await follow({
+      ...options,
+      evaluate: async (_, tensors) => {
+        seen.push(tensors);
+        return scoresOf(0.5);
+      },
+    });
+    expect(first).toMatchObject({ kind: 'start', classWeights: expect.arrayContaining([1]) });
+    const { tensors } = await loadCheckpoint(options.run);
+    expect(seen.at(-1)).toEqual(shippedWeights(tensors));
+    expect(seen.at(-1)!.get('score.bias')).toEqual(tensors.get('average/score.bias'));
+    expect(tensors.get('average/score.bias')).not.toEqual(tensors.get('score.bias'));
   });
 
   it.each([4, 7])('in the middle of the evaluation of update %i makes it again', async (update) => {

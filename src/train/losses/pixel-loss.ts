@@ -17,7 +17,7 @@ export interface PixelLossOptions extends CrossEntropyOptions {
   readonly dice?: number | undefined;
   /** Count only the difficult pixels. */
   readonly hard?: HardPixels | undefined;
-  /** Probability with which a cell counts: loss sampling (Long et al. 2015, section 4.4). Default 1. */
+  /** Probability with which a cell counts: loss sampling (Long et al. 2015, section 3.4). Default 1. */
   readonly sampling?: number | undefined;
 }
 
