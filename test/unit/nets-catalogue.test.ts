@@ -7,7 +7,14 @@ import { countMacs } from '../../src/graph/macs.js';
 import { formatShape } from '../../src/graph/tensor.js';
 import { classifiers, findClassifier, findNetwork, networks } from '../../src/nets/catalogue.js';
 import { countParameters, learnable } from '../../src/nets/count.js';
-import { classifierGraph, inputChannels, legalSide, type Network, networkGraph } from '../../src/nets/network.js';
+import {
+  classifierGraph,
+  inputChannels,
+  legalSide,
+  type Network,
+  nearestSide,
+  networkGraph,
+} from '../../src/nets/network.js';
 import type { Upsampling } from '../../src/nets/upsample.js';
 import { parameterLists, references } from '../support/nets.js';
 
@@ -79,6 +86,16 @@ describe('the parameters of the references', () => {
   });
 });
 
+describe('the parameters of published files', () => {
+  it.each(['espnetv2', 'espnetv2-0.5', 'espnet-camvid'])('%s: names, shapes and number', (name) => {
+    const network = findNetwork(name);
+    const list = parameterLists[name]!;
+    const ours = listed(networkGraph(network, { size: network.inputSize }));
+    expect(ours.sort()).toEqual([...list.tensors].sort());
+    expect(countParameters(network)).toBe(list.parameters);
+  });
+});
+
 describe('the published numbers of parameters', () => {
   it.each([
     ['fcn32s-vgg16', 21, 134_346_581],
@@ -140,6 +157,23 @@ describe('multiply-accumulates', () => {
     ['fcn-resnet101', 232_737_606_400],
   ])('%s at 520 x 520, auxiliary head included, as torchvision states them', (name, macs) => {
     expect(countMacs(networkGraph(findNetwork(name), { size: [520, 520] }))).toBe(macs);
+  });
+
+  it.each([
+    // 384 x 384: the encoder is the source's, level by level 31.85, 40.56, 23.48, 157.48, 21.13 and 348.88 million. The decoder
+    // does with one strided convolution what the source does in two steps, and pools by products of matrices.
+    ['espnetv2', [384, 384], 623_391_552, 760_986_188],
+    ['espnetv2', [256, 256], 277_062_912, 336_830_808],
+    ['espnetv2-0.5', [384, 384], 62_432_064, 169_928_268],
+  ] as const)('%s at %s: encoder and all', (name, size, encoder, all) => {
+    const graph = networkGraph(findNetwork(name), { size });
+    const nodes = graph.nodes.filter((n) => n.op === 'Conv' && n.inputs[1]!.name.startsWith('base_net.'));
+    expect(countMacs({ ...graph, nodes })).toBe(encoder);
+    expect(countMacs(graph)).toBe(all);
+  });
+
+  it('espnet-camvid at 480 x 360: 1.335 billion', () => {
+    expect(countMacs(networkGraph(findNetwork('espnet-camvid'), { size: [360, 480] }))).toBe(1_335_320_100);
   });
 
   it('grow with the batch, and count transposed convolutions by their input', () => {
@@ -242,6 +276,16 @@ describe('sizes', () => {
     expect(() => networkGraph(findNetwork('fcn-googlenet'), { size: [30, 40] })).toThrow(
       /expected sides of at least 31, received 30x40. Pad to 31x40/,
     );
+    expect(() => networkGraph(findNetwork('espnetv2'), { size: [375, 500] })).toThrow(/16k of .*Pad to 384x512/);
+    expect(() => networkGraph(findNetwork('espnet-camvid'), { size: [366, 488] })).toThrow(/8k of .*Pad to 368x488/);
+  });
+
+  it('the nearest legal one is what a picture is resized to', () => {
+    const nearestOf = (name: string, sides: readonly number[]) => sides.map((n) => nearestSide(findNetwork(name), n));
+    expect(nearestOf('espnetv2', [1, 16, 23, 24, 25, 375, 500])).toEqual([16, 16, 16, 32, 32, 368, 496]);
+    expect(nearestOf('deeplab-msc-largefov-vgg16', [1, 9, 12, 13, 14, 375, 500])).toEqual([9, 9, 9, 17, 17, 377, 497]);
+    expect(nearestOf('fcn-googlenet', [1, 30, 31, 32])).toEqual([31, 31, 31, 32]);
+    expect(nearestOf('fcn8s-vgg16', [1, 375])).toEqual([1, 375]);
   });
 
   it.each(networks)('$name runs on every legal side', (network) => {
@@ -275,6 +319,7 @@ describe('upsampling', () => {
     'fcn-alexnet': ['fixed', 'learned', 'learned-inner'],
     'fcn-googlenet': ['fixed', 'learned', 'learned-inner'],
     'fcn-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    espnetv2: ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-base-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-largefov-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-largefov-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
