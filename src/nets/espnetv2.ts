@@ -135,6 +135,7 @@ export function espnetv2({ scale }: { readonly scale: Espnetv2Scale }): Network 
     stride: 2,
     inputSize: [384, 384],
     sides: { step: 16, offset: 0, least: 16 },
+    oneSizePerFile: true,
     build(b, image, { classes = 21, upsampling = 'align-corners' } = {}) {
       const [level1, level2, level3, level4] = backbone(b, image, scale);
       const width = Math.min(Math.floor(classes / 2), 16);
@@ -147,7 +148,7 @@ export function espnetv2({ scale }: { readonly scale: Espnetv2Scale }): Network 
       const at4 = pyramid(fused4, 'bu_dec_l3', decoder[2]);
       const fused2 = fuse(b, at4, merge(b, level1, 'merge_enc_dec_l4', decoder[2]), 'bu_br_l4');
       const low = pyramid(fused2, 'bu_dec_l4', classes, true);
-      const taps = { level1, level2, level3, level4, at16, at8, at4 };
+      const taps = { level1, level2, level3, level4, bu_dec_l1: at16, bu_dec_l2: at8, bu_dec_l3: at4 };
       return { scores: enlargeTo(b, low, image, { name: 'upscore', factor: 2, upsampling }), low, taps };
     },
   };

@@ -59,6 +59,8 @@ export interface Network {
   readonly inputSize: Pair;
   /** Heights and widths it can run on, where that is not every one. */
   readonly sides?: Sides;
+  /** True: constants in its graph depend on the size, so that an ONNX file of it takes one size only. */
+  readonly oneSizePerFile?: boolean;
   /**
    * Draws the network.
    *
