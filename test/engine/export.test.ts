@@ -5,30 +5,20 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Graph, Pair, Value } from '../../src/graph/ir.js';
 import { writeDynamicOnnx } from '../../src/graph/onnx/dynamic.js';
-import { floats, type NamedTensors } from '../../src/graph/tensor.js';
+import { floats } from '../../src/graph/tensor.js';
 import { findNetwork } from '../../src/nets/catalogue.js';
 import { type Network, networkGraph } from '../../src/nets/network.js';
 import { checkParity, type ExportSource, exportOnnx } from '../../src/segment/export.js';
 import { labelTail } from '../../src/surgery/label-tail.js';
 import { withPreprocessing } from '../../src/surgery/processing.js';
 import { fill } from '../support/fill.js';
+import { filledWeights } from '../support/filled.js';
 import { runGraph } from '../support/run-graph.js';
 
 /** A network with weights of which none is zero. */
 function source(network: Network): ExportSource {
   const { parameters } = networkGraph(network, { size: network.inputSize, auxiliary: false });
-  const tensors: NamedTensors = new Map(
-    parameters.map(({ value: { name, shape } }, i) => {
-      if (name.endsWith('.bias')) return [name, fill(shape, i, 0.01)];
-      const fan = shape.slice(1).reduce((n, d) => n * d, 1);
-      return [
-        name,
-        /running_var|\.weight$/.test(name) && shape.length === 1
-          ? fill(shape, i, 0.1, 1)
-          : fill(shape, i, 1.5 / Math.sqrt(fan)),
-      ];
-    }),
-  );
+  const tensors = filledWeights(parameters);
   const { classes, preprocessing } = network;
   return {
     network,
