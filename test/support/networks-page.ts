@@ -203,6 +203,15 @@ const papers: readonly Paper[] = [
     parameters: {},
     source: 'models/voc-fcn-squeezenet.md has the scores of the shipped model',
   },
+  {
+    title: "The papers' heads on SqueezeNet",
+    text: 'FCN-32s, 16s, 8s and LargeFOV as above on a trunk that a processor can train: for seeing what the heads do. No paper has them.',
+    page: ['small-squeezenet', 'fcnSmall', 'deeplabSmall'],
+    figure: 'fcn8s-squeezenet',
+    networks: ['fcn32s-squeezenet', 'fcn16s-squeezenet', 'fcn8s-squeezenet', 'deeplab-largefov-squeezenet'],
+    parameters: {},
+    source: 'nothing',
+  },
 ];
 
 /** A declaration of a page, from its comment to its end, with the lines it stands on. */
