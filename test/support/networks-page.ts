@@ -195,6 +195,15 @@ const papers: readonly Paper[] = [
     source: 'README.md of the repository',
   },
   {
+    title: 'ESPNetv2 (Mehta et al., 2019)',
+    text: 'Pyramids of dilated depthwise convolutions, for small devices; layers as in the published code.',
+    page: ['espnetv2', 'espnetv2'],
+    figure: 'espnetv2',
+    networks: ['espnetv2-0.5', 'espnetv2-1.0', 'espnetv2-1.5', 'espnetv2'],
+    parameters: {},
+    source: 'the published parameter lists, tested by name and shape',
+  },
+  {
     title: 'FCN on SqueezeNet: the small network of this project',
     text: 'The published classifier SqueezeNet 1.0 with the skips of FCN and a context stage. It has no paper of its own.',
     page: ['fcn-squeezenet', 'fcnSqueezenet'],

@@ -41,6 +41,9 @@ const listed = (graph: Graph): string[] =>
     .filter((p) => p.init.kind !== 'bilinear' || p.trainable)
     .map((p) => `${p.value.name} ${formatShape(p.value.shape)}`);
 
+/** The published files hold an activation in each down-sampling unit whose result the network does not read. */
+const unreadInEspnetv2 = [2, 3, 4].map((level) => `base_net.level${level}_0.eesp.module_act.weight`);
+
 /** Every score map that a loss may lie on. */
 function everyHead(network: Network): string[] {
   const b = new GraphBuilder(network.name);
@@ -105,7 +108,8 @@ describe.each(networks)('$name', (network) => {
         trained.map((p) => p.value),
       );
       const without = trained.filter((p, i) => !found[i] || sizeOf(found[i].shape) !== sizeOf(p.value.shape));
-      expect(without.map((p) => p.value.name)).toEqual([]);
+      const unread = /^espnetv2/.test(network.name) ? unreadInEspnetv2 : [];
+      expect(without.map((p) => p.value.name)).toEqual(unread);
     }
   });
 
