@@ -195,11 +195,11 @@ const papers: readonly Paper[] = [
     source: 'README.md of the repository',
   },
   {
-    title: 'ESPNetv2 (Mehta et al., 2019)',
+    title: 'ESPNetv2 and ESPNet (Mehta et al., 2019 and 2018)',
     text: 'Pyramids of dilated depthwise convolutions, for small devices; layers as in the published code.',
     page: ['espnetv2', 'espnetv2'],
     figure: 'espnetv2',
-    networks: ['espnetv2-0.5', 'espnetv2-1.0', 'espnetv2-1.5', 'espnetv2'],
+    networks: ['espnetv2-0.5', 'espnetv2-1.0', 'espnetv2-1.5', 'espnetv2', 'espnet-camvid'],
     parameters: {},
     source: 'the published parameter lists, tested by name and shape',
   },
