@@ -1,12 +1,15 @@
 /** @file One stage of `pixelwise train`: from its weights to its model, with a live line. */
 
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { requireCached } from '../catalogue/cache.js';
 import { type Dataset, openDataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { readBytes, writeFileAtomic } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { findNetwork } from '../nets/catalogue.js';
 import { type Network, networkGraph } from '../nets/network.js';
+import { findPublished } from '../nets/published.js';
 import { evaluate } from '../segment/evaluate.js';
 import { fitModel } from '../segment/model.js';
 import { loadCheckpoint } from '../train/checkpoint.js';
@@ -20,18 +23,26 @@ import { describeTransplant, matchWeights, readWeights, stateDictOf, transplant 
 import { type ModelDescription, writeModel } from '../weights/model.js';
 import { formatDuration, percent, print, say, status } from './output.js';
 
+/** A file, or published weights by their name once they are in the cache. A file of that name comes first. */
+async function findWeights(given: string): Promise<string> {
+  const entry = findPublished(given);
+  if (!entry || (await stat(given).catch(() => undefined))) return given;
+  return (await requireCached(entry.name)).path;
+}
+
 /** Fewer parameters filled than this share: the file is of another network. */
 const leastFilled = 0.1;
 
 /** Weights to start from, under whatever names they were published. What they lack starts from the seed, and both are said. */
-async function startingWeights(file: string, network: Network, classes: number): Promise<NamedTensors> {
+async function startingWeights(from: string, network: Network, classes: number): Promise<NamedTensors> {
+  const file = await findWeights(from);
   const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
   const graph = networkGraph(network, { classes, size: network.inputSize });
   const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
   const { tensors, report } = transplant(expected, given, { source: file });
   // Strictly read, such a file is an error that says how the two differ.
   if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });
-  say(`${file}: ${describeTransplant(report).join('; ')}`);
+  say(`${from}: ${describeTransplant(report).join('; ')}`);
   return tensors;
 }
 

@@ -5,6 +5,8 @@ import { nearest } from '../nearest.js';
 import { alexnet, fcnAlexnet } from './alexnet.js';
 import { deeplabResnet } from './deeplab-resnet.js';
 import { deeplabVgg16 } from './deeplab-vgg16.js';
+import { espnet } from './espnet.js';
+import { espnetv2 } from './espnetv2.js';
 import { fcnResnet } from './fcn-resnet.js';
 import { fcnSqueezenet } from './fcn-squeezenet.js';
 import { fcnVgg16, pascalContext } from './fcn-vgg16.js';
@@ -41,6 +43,8 @@ export const networks: readonly Network[] = [
     deeplabResnet({ depth, head: 'largefov' }),
     deeplabResnet({ depth, head: 'plain' }),
   ]),
+  ...([0.5, 1, 1.5, 2] as const).map((scale) => espnetv2({ scale })),
+  espnet,
   nyudColor,
   nyudHha,
   nyudEarly,

@@ -11,6 +11,7 @@ import { type NamedTensors, type Tensor, tensor } from '../graph/tensor.js';
 import type { Picture } from '../image/picture.js';
 import { anySizeGraphs } from '../nets/any-size.js';
 import { inputChannels, legalSide, type Network, networkGraph } from '../nets/network.js';
+import { foldBatchNorm } from '../surgery/fold-batch-norm.js';
 import { labelTail } from '../surgery/label-tail.js';
 import { withPreprocessing } from '../surgery/processing.js';
 import type { ModelDescription } from '../weights/model.js';
@@ -169,7 +170,7 @@ export async function checkParity(
 
 /** `any`, or `8 k + 1, at least 9`. */
 export const sidesInWords = ({ sides }: Network): string =>
-  sides ? `${sides.step} k + ${sides.offset}, at least ${sides.least}` : 'any';
+  sides ? `${sides.step} k${sides.offset ? ` + ${sides.offset}` : ''}, at least ${sides.least}` : 'any';
 
 /** What a reader of the file has to know. */
 function notes(
@@ -204,12 +205,13 @@ function notes(
  * Writes a model as one ONNX file (opset 17), with classes, colors and preprocessing in its metadata, and compares it with
  * the network in memory.
  *
- * @throws ERR_USAGE for preprocessing inside the file where the input is more than a color picture, ERR_GRAPH for a network
+ * @throws ERR_USAGE for preprocessing inside the file where the input is more than a color picture, and for every size of a
+ *   network whose file takes one only, ERR_GRAPH for a network
  *   whose graph cannot be written for every size, ERR_SHAPE for an impossible fixed size, ERR_ENGINE where the file computes
  *   something else
  */
 export async function exportOnnx(source: ExportSource, options: ExportOptions = {}): Promise<ExportedModel> {
-  const { network, tensors: weights, description } = source;
+  const { network, tensors, description } = source;
   const channels = inputChannels(network);
   if (options.processing && channels !== 3) {
     throw new PixelwiseError(
@@ -219,11 +221,25 @@ export async function exportOnnx(source: ExportSource, options: ExportOptions = 
     );
   }
   const [h, w] = options.size ?? network.inputSize;
-  const metadata = notes(source, options, graphAt(source, options, [h, w]));
+  if (network.oneSizePerFile && !options.size) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `${network.name} pools by weights that depend on the size of the picture, so one file of it takes one size. Give a height ` +
+        `and a width, sides ${sidesInWords(network)}, such as ${h}x${w} (--size ${h}x${w}).`,
+      { subject: network.name },
+    );
+  }
+  const graph = graphAt(source, options, [h, w]);
+  const metadata = notes(source, options, graph);
+  // A file of scores keeps every parameter under its name, so that it can be read back; one of labels is only to be run.
+  const folded = (g: Graph): Graph => (options.processing ? foldBatchNorm(g).graph : g);
+  const weights = options.processing ? foldBatchNorm(graph).fold(tensors) : tensors;
   const file = options.size
-    ? writeOnnx(graphAt(source, options, options.size), { weights, metadata }).model
+    ? writeOnnx(folded(graph), { weights, metadata }).model
     : writeDynamicOnnx(
-        anySizeGraphs(network, { classes: description.classes.length }).map((g) => finished(g, source, options)),
+        anySizeGraphs(network, { classes: description.classes.length }).map((g) =>
+          folded(finished(g, source, options)),
+        ),
         { weights, metadata, symbols: ['height', 'width'] },
       );
   options.signal?.throwIfAborted();

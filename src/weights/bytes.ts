@@ -58,8 +58,8 @@ export function readElements<T extends DType>(
   const elements =
     start % size === 0
       ? new ArrayType(bytes.buffer as ArrayBuffer, start, count)
-      : // A Buffer's own slice is a view, not a copy.
-        new ArrayType(Uint8Array.prototype.slice.call(bytes, offset, offset + count * size).buffer as ArrayBuffer);
+      : // Not bytes.slice: that of a Node Buffer is a view.
+        new ArrayType(new Uint8Array(bytes.subarray(offset, offset + count * size)).buffer);
   return elements as unknown as TypedArrayOf[T];
 }
 

@@ -17,6 +17,8 @@ const work = temporaryFolder();
 /** 20 kills take a minute on an idle machine: `KILLS=20 npx vitest run test/e2e/train-killed.test.ts`. */
 const kills = Number(process.env.KILLS ?? 4);
 const updates = 10 * (kills + 1);
+/** A life takes some seconds, most of them to start; a busy machine several times that. */
+const longest = 60_000 + 40_000 * kills;
 let data = '';
 beforeAll(async () => {
   data = `voc:${await writeTinyVoc(5)}`;
@@ -64,21 +66,25 @@ describe('a run', () => {
     expect(await live(whole, undefined)).toEqual({ code: 0, last: String(updates) });
   });
 
-  it(`killed at ${kills} random moments ends with the bytes of one that was not`, async () => {
-    const run = join(work, 'killed');
-    const random = createRandom(Date.now());
-    for (let i = 0; i < kills; i++) {
-      // After the first checkpoint, and always further than before.
-      const { code } = await live(run, 10 * i + 3 + random.integer(7), random.integer(25));
-      expect(code, `life ${i}`).toBeNull();
-    }
-    expect(await live(run, undefined)).toMatchObject({ code: 0 });
-    expect(await sameBytes(run, whole)).toBe(true);
-    expect(await course(run)).toEqual(await course(whole));
-    expect(await filesIn(run)).toEqual(await filesIn(whole));
-    const sessions = JSON.parse(await readFile(join(run, 'environment.json'), 'utf8')) as { update: number }[];
-    expect(sessions).toHaveLength(kills + 1);
-  });
+  it(
+    `killed at ${kills} random moments ends with the bytes of one that was not`,
+    async () => {
+      const run = join(work, 'killed');
+      const random = createRandom(Date.now());
+      for (let i = 0; i < kills; i++) {
+        // After the first checkpoint, and always further than before.
+        const { code } = await live(run, 10 * i + 3 + random.integer(7), random.integer(25));
+        expect(code, `life ${i}`).toBeNull();
+      }
+      expect(await live(run, undefined)).toMatchObject({ code: 0 });
+      expect(await sameBytes(run, whole)).toBe(true);
+      expect(await course(run)).toEqual(await course(whole));
+      expect(await filesIn(run)).toEqual(await filesIn(whole));
+      const sessions = JSON.parse(await readFile(join(run, 'environment.json'), 'utf8')) as { update: number }[];
+      expect(sessions).toHaveLength(kills + 1);
+    },
+    longest,
+  );
 
   it.skipIf(process.platform === 'win32')(
     'without room for a checkpoint keeps the last one, says so, and goes on from it',

@@ -50,6 +50,7 @@ export const trainCommand = command({
   summary: 'train a network by a recipe (a name or a file)',
   examples: [
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --init squeezenet1_0.pth --out runs/first',
+    'pixelwise models pull vgg16-caffe && pixelwise train fcn8s.jsonc --data voc:VOC2012 --init vgg16-caffe',
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --out runs/first --resume',
     'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
     'pixelwise train staged.jsonc --data voc:VOC2012 --out runs/staged   # { "stages": ["RECIPE", "RECIPE", ...] }',
@@ -57,7 +58,11 @@ export const trainCommand = command({
   options: {
     data: { flags: '--data <kind:path>', description: 'the data set: voc:PATH or camvid:PATH', schema: text },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
-    init: { flags: '--init <file>', description: 'weights to start from (.pth, .safetensors, ...)', schema: text },
+    init: {
+      flags: '--init <file|name>',
+      description: 'weights to start from: a file (.pth, .safetensors, ...), or published ones that were pulled',
+      schema: text,
+    },
     resume: { flags: '--resume', description: "go on from the folder's checkpoint", schema: flag },
     set: {
       flags: '--set <key=value>',
