@@ -20,20 +20,33 @@ const relatives: Readonly<Record<string, { readonly like: string; readonly diffe
   'nyud-fcn32s-hha': { like: 'fcn32s-vgg16', differs: '40 classes, HHA as input' },
   'siftflow-fcn32s': { like: 'siftflow-fcn8s', differs: 'no skips' },
   'siftflow-fcn16s': { like: 'siftflow-fcn8s', differs: 'one skip; parameters by name, shape and order' },
+  'espnetv2-1.0': { like: 'espnetv2', differs: 'other widths' },
+  'espnetv2-1.5': { like: 'espnetv2', differs: 'other widths' },
   'pascalcontext-fcn32s': { like: 'fcn32s-vgg16', differs: '60 classes' },
   'pascalcontext-fcn16s': { like: 'fcn16s-vgg16', differs: '60 classes' },
   'pascalcontext-fcn8s': { like: 'fcn8s-vgg16', differs: '60 classes' },
 };
 
+/** What is checked of every classifier: its numbers of parameters and multiply-accumulates, to the unit. */
+const counted = 'parameters and multiply-accumulates to the unit';
 /** The project's own networks have no published counterpart; their trunk does. */
-const own = 'its trunk alone: the published SqueezeNet 1.0 on photographs';
+const trunk = 'its trunk alone: the published SqueezeNet 1.0 on photographs';
+const otherwise: Readonly<Record<string, string>> = {
+  'fcn-squeezenet': trunk,
+  'fcn-squeezenet-dilated': trunk,
+  'fcn32s-squeezenet': trunk,
+  'fcn16s-squeezenet': trunk,
+  'fcn8s-squeezenet': trunk,
+  'deeplab-largefov-squeezenet': trunk,
+  squeezenet1_0: 'scores and heat maps of the published weights on photographs',
+};
 
 /** The state of a network or classifier of the catalogue. */
 export function parityOf(name: string): ParityState {
   if (Object.hasOwn(parity, name)) return { kind: 'measured', record: parity[name]! };
   const relative = Object.hasOwn(relatives, name) ? relatives[name] : undefined;
   if (relative) return { kind: 'shared', like: relative.like, instead: relative.differs };
-  return { kind: 'none', instead: /squeezenet/.test(name) ? own : 'parameters and multiply-accumulates to the unit' };
+  return { kind: 'none', instead: Object.hasOwn(otherwise, name) ? otherwise[name]! : counted };
 }
 
 /** `7.5e-7 of 1 case`, or what is checked instead. */

@@ -76,3 +76,7 @@ export const parameterLists = JSON.parse(readFileSync(fixture('nets/parameters.j
   string,
   ParameterList
 >;
+
+/** ESPNetv2's published files hold three slopes that its own code does not use either: they get no gradient. */
+export const unreadIn = (network: Network): readonly string[] =>
+  network.name.startsWith('espnetv2') ? [2, 3, 4].map((i) => `base_net.level${i}_0.eesp.module_act.weight`) : [];

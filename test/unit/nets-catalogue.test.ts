@@ -21,7 +21,7 @@ import {
 import { parityOf } from '../../src/nets/parity-state.js';
 import type { Upsampling } from '../../src/nets/upsample.js';
 import { trainingMode } from '../../src/surgery/training-mode.js';
-import { parameterLists, references, withoutMaps } from '../support/nets.js';
+import { parameterLists, references, unreadIn, withoutMaps } from '../support/nets.js';
 
 /** Odd, small, flat and even sizes. */
 const sizes = [
@@ -40,9 +40,6 @@ const listed = (graph: Graph): string[] =>
   graph.parameters
     .filter((p) => p.init.kind !== 'bilinear' || p.trainable)
     .map((p) => `${p.value.name} ${formatShape(p.value.shape)}`);
-
-/** The published files hold an activation in each down-sampling unit whose result the network does not read. */
-const unreadInEspnetv2 = [2, 3, 4].map((level) => `base_net.level${level}_0.eesp.module_act.weight`);
 
 /** Every score map that a loss may lie on. */
 function everyHead(network: Network): string[] {
@@ -81,9 +78,7 @@ describe.each(networks)('$name', (network) => {
     const graph = networkGraph(network, { size: network.inputSize, auxiliary: false });
     const used = new Set(graph.nodes.flatMap((n) => n.inputs));
     const unused = graph.parameters.filter((p) => !used.has(p.value)).map((p) => p.value.name);
-    // ESPNetv2's published files hold three slopes that its own code does not use either.
-    const known = [2, 3, 4].map((level) => `base_net.level${level}_0.eesp.module_act.weight`);
-    expect(unused).toEqual(network.name.startsWith('espnetv2') ? known : []);
+    expect(unused).toEqual(unreadIn(network));
     for (const p of graph.parameters) {
       const { kind } = p.init;
       if (kind === 'normal') expect(p.init.std).toBeGreaterThan(0);
@@ -108,7 +103,7 @@ describe.each(networks)('$name', (network) => {
         trained.map((p) => p.value),
       );
       const without = trained.filter((p, i) => !found[i] || sizeOf(found[i].shape) !== sizeOf(p.value.shape));
-      const unread = /^espnetv2/.test(network.name) ? unreadInEspnetv2 : [];
+      const unread = unreadIn(network);
       expect(without.map((p) => p.value.name)).toEqual(unread);
     }
   });
