@@ -5,7 +5,9 @@ import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { Color } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
 import { type Axis, resampleLabels, resamplePicture } from '../image/resample.js';
+import { cutFurther, type Further } from './further.js';
 import { type Jitter, jitterColors } from './jitter.js';
+import { pad } from './pad.js';
 import type { Random } from './random.js';
 
 export interface AugmentOptions {
@@ -17,10 +19,12 @@ export interface AugmentOptions {
   readonly flip?: number;
   /** Fills the right and bottom where the scaled picture is smaller than the crop (labels: void). Default black. */
   readonly padColor?: Color;
+  /** The same for the further inputs that are pictures, by name. Default black. */
+  readonly inputPadColors?: Readonly<Record<string, Color>>;
   readonly jitter?: Jitter;
 }
 
-interface Pair {
+interface Pair extends Further {
   readonly picture: Picture;
   readonly labels: LabelMap;
 }
@@ -30,7 +34,7 @@ interface Pair {
  *
  * The picture is resized bilinearly (antialiased when shrinking), the label map by nearest neighbour with the same
  * pixel centres, so that labels are never mixed. The crop lies anywhere inside; what is missing is padded at the right
- * and bottom, as DeepLab and torchvision do.
+ * and bottom, as DeepLab and torchvision do. Further label maps and inputs follow (see `cutFurther`).
  */
 export function augment(sample: Pair, options: AugmentOptions, random: Random): Pair {
   const { picture, labels } = sample;
@@ -47,11 +51,13 @@ export function augment(sample: Pair, options: AugmentOptions, random: Random): 
   if (options.jitter) seen = jitterColors(seen, options.jitter, random);
   const marked = untouched ? labels : resampleLabels(labels, vertical, horizontal);
 
-  const [height, width] = [cropHeight ?? seen.height, cropWidth ?? seen.width];
-  if (seen.width === width && seen.height === height) return { picture: seen, labels: marked };
+  const size = { width: cropWidth ?? seen.width, height: cropHeight ?? seen.height };
+  const further = cutFurther(sample, { ...size, vertical, horizontal }, options.inputPadColors);
+  if (seen.width === size.width && seen.height === size.height) return { picture: seen, labels: marked, ...further };
   return {
-    picture: { width, height, data: pad(seen, width, height, options.padColor ?? [0, 0, 0]) },
-    labels: { width, height, data: pad(marked, width, height, [voidLabel]) },
+    picture: { ...size, data: pad(seen, size, options.padColor ?? [0, 0, 0]) },
+    labels: { ...size, data: pad(marked, size, [voidLabel]) },
+    ...further,
   };
 }
 
@@ -60,20 +66,6 @@ function place(size: number, factor: number, crop: number | undefined, mirrored:
   const scaled = Math.max(1, Math.round(size * factor));
   const count = Math.min(scaled, crop ?? scaled);
   return { size, scaled, count, mirrored, start: random.integer(scaled - count + 1) };
-}
-
-/** Interleaved pixels at the top left of a larger area filled with `color`. */
-function pad(from: Picture | LabelMap, width: number, height: number, color: readonly number[]): Uint8Array {
-  const channels = color.length;
-  const stride = width * channels;
-  const out = new Uint8Array(height * stride);
-  const empty = Uint8Array.from({ length: stride }, (_, i) => color[i % channels] as number);
-  for (let y = 0; y < height; y++) {
-    const row = y * stride;
-    out.set(empty, row);
-    if (y < from.height) out.set(from.data.subarray(y * from.width * channels, (y + 1) * from.width * channels), row);
-  }
-  return out;
 }
 
 /** Refuse impossible values once, before the first picture is read. */

@@ -22,7 +22,8 @@ port.on('message', (step: number) => {
 async function answer(step: number): Promise<void> {
   try {
     const batch = await (await maker)(step);
-    const transfer = [batch.images.data.buffer, batch.labels.data.buffer] as ArrayBuffer[];
+    const labels = [batch.labels, ...Object.values(batch.extra ?? {})].map((map) => map.data.buffer);
+    const transfer = [batch.images.data.buffer, ...labels] as ArrayBuffer[];
     port?.postMessage({ step, batch } satisfies WorkerReply, transfer);
   } catch (cause) {
     const error = cause instanceof PixelwiseError ? cause : internal(String(cause));

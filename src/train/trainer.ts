@@ -66,6 +66,7 @@ function loaderOptions(o: TrainOptions, startUpdate: number): LoaderOptions {
     startStep: startUpdate * recipe.accumulate,
     steps: recipe.updates * recipe.accumulate,
     ahead: 2 * recipe.accumulate,
+    ...(network.modalities && { modalities: network.modalities }),
     ...(recipe.jitter && { jitter: recipe.jitter }),
     ...(signal && { signal }),
   };
