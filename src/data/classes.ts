@@ -38,3 +38,31 @@ export const camvid: ClassSet = {
   classes: camvidColors.map(([name]) => name),
   palette: vocPalette(256).map((color, label) => camvidColors[label]?.[1] ?? color),
 };
+
+const withVocColors = (classes: readonly string[]): ClassSet => ({ classes, palette: vocPalette(256) });
+
+/** PASCAL-Context: background and 59 classes, VOC's 20 first (the order of the FCN release). */
+export const pascalContext: ClassSet = withVocColors([
+  ...voc.classes,
+  ...['bag', 'bed', 'bench', 'book', 'building', 'cabinet', 'ceiling', 'clothes', 'computer', 'cup', 'door', 'fence'],
+  ...['floor', 'flower', 'food', 'grass', 'ground', 'keyboard', 'light', 'mountain', 'mouse', 'curtain', 'platform'],
+  ...['sign', 'plate', 'road', 'rock', 'shelves', 'sidewalk', 'sky', 'snow', 'bedcloth', 'track', 'tree', 'truck'],
+  ...['wall', 'water', 'window', 'wood'],
+]);
+
+/** NYUDv2 in the 40 classes of Gupta et al. 2013, spelled as there. */
+export const nyud40: ClassSet = withVocColors([
+  ...['wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter'],
+  ...['blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror', 'floormat', 'clothes', 'ceiling', 'books'],
+  ...['refridgerator', 'television', 'paper', 'towel', 'showercurtain', 'box', 'whiteboard', 'person', 'nightstand'],
+  ...['toilet', 'sink', 'lamp', 'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop'],
+]);
+
+/** SIFT Flow's semantic classes. Cow, desert and moon do not occur in its test pictures. */
+export const siftflow: ClassSet = withVocColors([
+  ...['awning', 'balcony', 'bird', 'boat', 'bridge', 'building', 'bus', 'car', 'cow', 'crosswalk', 'desert', 'door'],
+  ...['fence', 'field', 'grass', 'moon', 'mountain', 'person', 'plant', 'pole', 'river', 'road', 'rock', 'sand', 'sea'],
+  ...['sidewalk', 'sign', 'sky', 'staircase', 'streetlight', 'sun', 'tree', 'window'],
+]);
+
+export const siftflowGeometric: ClassSet = withVocColors(['sky', 'horizontal', 'vertical']);

@@ -2,9 +2,19 @@
 
 import { camvid } from './camvid.js';
 import type { Kind } from './layout.js';
+import { nyudv2 } from './nyudv2.js';
+import { pascalContext } from './pascal-context.js';
+import { sbd } from './sbd.js';
+import { siftflow } from './siftflow.js';
 import { voc } from './voc.js';
+import { vocAug } from './voc-aug.js';
 
 export const kinds: Readonly<Record<string, Kind>> = {
   voc,
+  'voc-aug': vocAug,
+  sbd,
+  'pascal-context': pascalContext,
+  nyudv2,
+  siftflow,
   camvid,
 };
