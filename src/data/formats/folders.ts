@@ -1,6 +1,7 @@
 /** @file Looking around on disk: sorted folders, list files, and names that must stay inside the data set. */
 
 import { readdir, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { PixelwiseError } from '../../errors.js';
 import { fileError, readBytes } from '../../files.js';
 
@@ -17,10 +18,9 @@ export async function listFolder(path: string): Promise<string[]> {
 export async function listTree(path: string): Promise<string[]> {
   try {
     const entries = await readdir(path, { recursive: true, withFileTypes: true });
-    const below = (parent: string): string => parent.slice(path.length).replaceAll('\\', '/').replace(/^\/+/, '');
     return entries
       .filter((entry) => !entry.isDirectory())
-      .map((entry) => [below(entry.parentPath), entry.name].filter((part) => part !== '').join('/'))
+      .map((entry) => relative(path, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
       .sort();
   } catch (cause) {
     throw fileError('read', path, cause);

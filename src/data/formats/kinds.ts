@@ -1,6 +1,9 @@
 /** @file Every kind of data set, by the word that stands before the colon. */
 
+import { ade20k } from './ade20k.js';
 import { camvid } from './camvid.js';
+import { cityscapes } from './cityscapes.js';
+import { folder } from './folder.js';
 import type { Kind } from './layout.js';
 import { nyudv2 } from './nyudv2.js';
 import { pascalContext } from './pascal-context.js';
@@ -17,4 +20,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   nyudv2,
   siftflow,
   camvid,
+  cityscapes,
+  ade20k,
+  folder,
 };
