@@ -3,7 +3,11 @@
 import { ade20k } from './ade20k.js';
 import { camvid } from './camvid.js';
 import { cityscapes } from './cityscapes.js';
+import { coco } from './coco.js';
+import { cvat } from './cvat.js';
 import { folder } from './folder.js';
+import { labelStudio } from './label-studio.js';
+import { labelme } from './labelme.js';
 import type { Kind } from './layout.js';
 import { nyudv2 } from './nyudv2.js';
 import { pascalContext } from './pascal-context.js';
@@ -22,5 +26,9 @@ export const kinds: Readonly<Record<string, Kind>> = {
   camvid,
   cityscapes,
   ade20k,
+  coco,
   folder,
+  labelme,
+  cvat,
+  'label-studio': labelStudio,
 };
