@@ -1,6 +1,7 @@
 /** @file Plain folders of one's own, and the sets that are folders of index PNG: Cityscapes, ADE20K. */
 
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/dataset.js';
 import { failure, indexPng, photo, type Tree, writeTree } from '../support/tree.js';
@@ -152,5 +153,49 @@ describe('ade20k', () => {
     expect([...(await dataset.load(0)).labels.data]).toEqual([255, 0, 149, 1, 2, 3]);
     const error = await failure((await openDataset(`ade20k:${root}`, 'training')).load(0));
     expect(error.message).toContain('no classes: 151. Expected 1 to 150, or 0 for void');
+  });
+});
+
+describe('camvid-rgb', () => {
+  const paint = (...colors: [number, number, number][]): Promise<Buffer> =>
+    sharp(Uint8Array.from(colors.flat()), { raw: { width: 3, height: 2, channels: 3 } })
+      .png()
+      .toBuffer();
+  const car: [number, number, number] = [64, 0, 128];
+
+  it('takes 32 colors together to 11 classes', async () => {
+    const mask = await paint(car, [192, 128, 192], [0, 0, 0], [128, 0, 0], [64, 192, 0], [192, 0, 192]);
+    const root = await writeTree({
+      '701_StillsRaw_full/0001TP_1.png': png,
+      'LabeledApproved_full/0001TP_1_L.png': mask,
+      'label_colors.txt': '64 128 64\tAnimal\n',
+      'val.txt': '0001TP_1.png\n',
+    });
+    const dataset = await openDataset(`camvid-rgb:${root}`, 'val');
+    expect(dataset).toMatchObject({ ids: ['0001TP_1'], splits: ['all', 'val'] });
+    const labels = [...(await dataset.load(0)).labels.data];
+    expect(labels.map((label) => dataset.classes[label])).toEqual([
+      'car',
+      'car',
+      undefined,
+      'building',
+      'building',
+      'bicyclist',
+    ]);
+    expect(dataset.meaning?.size).toBe(32);
+    expect((await openDataset(`camvid-rgb:${root}`, 'all')).ids).toEqual(['0001TP_1']);
+  });
+
+  it('names a color that is none of them', async () => {
+    const root = await writeTree({
+      '701_StillsRaw_full/a.png': png,
+      'LabeledApproved_full/a_L.png': await paint(car, car, car, car, [65, 0, 128], car),
+    });
+    const error = await failure((await openDataset(`camvid-rgb:${root}`, 'all')).load(0));
+    expect(error).toMatchObject({ code: 'ERR_MASK', subject: join(root, 'LabeledApproved_full/a_L.png') });
+    expect(error.message).toContain('the color 65, 0, 128 at x 1, y 1');
+    expect((await failure(openDataset(`camvid-rgb:${join(root, 'LabeledApproved_full')}`, 'all'))).message).toContain(
+      'no folder',
+    );
   });
 });

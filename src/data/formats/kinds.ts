@@ -2,6 +2,7 @@
 
 import { ade20k } from './ade20k.js';
 import { camvid } from './camvid.js';
+import { camvidRgb } from './camvid-rgb.js';
 import { cityscapes } from './cityscapes.js';
 import { coco } from './coco.js';
 import { cvat } from './cvat.js';
@@ -24,6 +25,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   nyudv2,
   siftflow,
   camvid,
+  'camvid-rgb': camvidRgb,
   cityscapes,
   ade20k,
   coco,
