@@ -27,8 +27,8 @@ export interface NyudOptions {
 
 /** The part of h5wasm that is used here. */
 interface Hdf5 {
-  readonly ready: Promise<unknown>;
-  readonly File: new (path: string, mode: 'r') => { get(name: string): unknown; close(): unknown };
+  readonly ready: Promise<{ activate_throwing_error_handler(): unknown }>;
+  readonly File: new (path: string, mode: 'r') => { keys(): string[]; get(name: string): unknown; close(): unknown };
 }
 
 interface Hdf5Dataset {
@@ -56,7 +56,9 @@ export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {})
   await readHead(files.file);
   const opened = guarded(files.file, () => new hdf5.File(files.file, 'r'));
   try {
-    const { count, width, height, read } = guarded(files.file, () => datasets(files.file, (name) => opened.get(name)));
+    const { count, width, height, read } = guarded(files.file, () =>
+      datasets(files.file, (name) => (opened.keys().includes(name) ? opened.get(name) : null)),
+    );
     for (const [split, ids] of Object.entries(lists)) {
       const high = ids.find((id) => id > count);
       if (high !== undefined) {
@@ -89,7 +91,8 @@ export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {})
 async function loadHdf5(file: string): Promise<Hdf5> {
   try {
     const loaded = (await import('h5wasm/node')) as unknown as Hdf5;
-    await loaded.ready;
+    // Or it prints every error of the C library, with its stack.
+    (await loaded.ready).activate_throwing_error_handler();
     return loaded;
   } catch (cause) {
     throw new PixelwiseError(
