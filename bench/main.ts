@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
 import { coldSegment } from './cold-segment.js';
 import { loader } from './loader.js';
+import { trainCamvid } from './train-camvid.js';
 import { trainFcn8s } from './train-fcn8s.js';
 
 export interface BenchOptions {
@@ -34,6 +35,7 @@ export interface Bench {
 
 const benches: Readonly<Record<string, Bench>> = {
   'train-fcn8s': trainFcn8s,
+  'train-camvid': trainCamvid,
   'cold-segment': coldSegment,
   loader,
 };

@@ -5,6 +5,8 @@ import { nearest } from '../nearest.js';
 import { alexnet, fcnAlexnet } from './alexnet.js';
 import { deeplabResnet } from './deeplab-resnet.js';
 import { deeplabVgg16 } from './deeplab-vgg16.js';
+import { espnet } from './espnet.js';
+import { espnetv2 } from './espnetv2.js';
 import { fcnResnet } from './fcn-resnet.js';
 import { fcnSqueezenet } from './fcn-squeezenet.js';
 import { fcnVgg16, pascalContext } from './fcn-vgg16.js';
@@ -13,12 +15,15 @@ import type { Classifier, Network } from './network.js';
 import { nyudColor, nyudEarly, nyudHha, nyudLate } from './nyud.js';
 import { resnet } from './resnet.js';
 import { siftflow } from './siftflow.js';
+import { deeplabSmall, fcnSmall } from './small-squeezenet.js';
 import { squeezenet } from './squeezenet.js';
 import { vgg } from './vgg.js';
 
 export const networks: readonly Network[] = [
   fcnSqueezenet({ stride: 16 }),
   fcnSqueezenet({ stride: 8 }),
+  ...([32, 16, 8] as const).map(fcnSmall),
+  deeplabSmall,
   ...(['berkeley', 'clean'] as const).flatMap((convention) => [
     fcnVgg16({ stride: 32, convention }),
     fcnVgg16({ stride: 16, convention }),
@@ -38,6 +43,8 @@ export const networks: readonly Network[] = [
     deeplabResnet({ depth, head: 'largefov' }),
     deeplabResnet({ depth, head: 'plain' }),
   ]),
+  ...([0.5, 1, 1.5, 2] as const).map((scale) => espnetv2({ scale })),
+  espnet,
   nyudColor,
   nyudHha,
   nyudEarly,

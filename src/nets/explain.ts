@@ -7,9 +7,9 @@ import { PixelwiseError } from '../errors.js';
 import { type ConvOptions, GraphBuilder, type PoolOptions } from '../graph/builder.js';
 import { type CoordinateMap, compose, coordinateMap, cropOffset } from '../graph/coordinates.js';
 import type { Graph, Node, Pair, Value } from '../graph/ir.js';
+import { countMacs } from '../graph/macs.js';
 import { type FieldBox, fieldBox, type ReceptiveField, receptiveFields } from '../graph/receptive-field.js';
 import { sizeOf } from '../graph/tensor.js';
-import { countMacs } from './count.js';
 import { type BuildOptions, inputChannels, type Network, networkGraph } from './network.js';
 
 export interface Layer {

@@ -1,7 +1,8 @@
 /** @file `pixelwise/nets`: the networks, one page per paper. */
 
+export { countMacs } from '../graph/macs.js';
 export { classifiers, findClassifier, findNetwork, networks } from './catalogue.js';
-export { countMacs, countParameters } from './count.js';
+export { countParameters } from './count.js';
 export { deeplabResnet } from './deeplab-resnet.js';
 export { deeplabVgg16 } from './deeplab-vgg16.js';
 export { fcnResnet } from './fcn-resnet.js';

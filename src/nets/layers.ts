@@ -104,7 +104,7 @@ export function score(
  * Batch normalisation with PyTorch's names. PyTorch's momentum 0.1 is the share that is taken in, ONNX's the share that is
  * kept. Running statistics are not learned, but loaded and stored.
  */
-export function batchNorm(b: GraphBuilder, x: Value, name: string): Value {
+export function batchNorm(b: GraphBuilder, x: Value, name: string, epsilon = 1e-5): Value {
   const vector = (kind: string, value: number, trainable = true) =>
     b.parameter(`${name}.${kind}`, [x.shape[1]!], { init: { kind: 'constant', value }, trainable });
   const inputs = [
@@ -114,5 +114,12 @@ export function batchNorm(b: GraphBuilder, x: Value, name: string): Value {
     vector('running_mean', 0, false),
     vector('running_var', 1, false),
   ];
-  return b.op('BatchNormalization', inputs, { epsilon: 1e-5, momentum: 0.9, training_mode: 0 }, name);
+  return b.op('BatchNormalization', inputs, { epsilon, momentum: 0.9, training_mode: 0 }, name);
+}
+
+/** PReLU with one slope per channel, `NAME.weight` [C], beginning at PyTorch's 0.25. */
+export function prelu(b: GraphBuilder, x: Value, name: string, valueName?: string): Value {
+  const channels = x.shape[1]!;
+  const slope = b.parameter(`${name}.weight`, [channels], { init: { kind: 'constant', value: 0.25 } });
+  return b.op('PRelu', [x, b.reshape(slope, [channels, ...x.shape.slice(2).map(() => 1)])], {}, valueName ?? name);
 }

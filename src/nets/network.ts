@@ -59,6 +59,8 @@ export interface Network {
   readonly inputSize: Pair;
   /** Heights and widths it can run on, where that is not every one. */
   readonly sides?: Sides;
+  /** True: constants in its graph depend on the size, so that an ONNX file of it takes one size only. */
+  readonly oneSizePerFile?: boolean;
   /**
    * Draws the network.
    *
@@ -97,6 +99,30 @@ export function legalSide({ sides }: Network, n: number): number {
   if (!sides) return n;
   const { step, offset, least } = sides;
   return Math.ceil((Math.max(n, least) - offset) / step) * step + offset;
+}
+
+/** The legal side nearest to `n` pixels, the larger of two: what to resize a picture to. */
+export function nearestSide(network: Network, n: number): number {
+  const above = legalSide(network, n);
+  const below = above - (network.sides?.step ?? 1);
+  return below >= (network.sides?.least ?? 1) && n - below < above - n ? below : above;
+}
+
+/**
+ * Refuses a network that a color picture does not suffice for.
+ *
+ * @throws ERR_USAGE naming what it reads
+ */
+export function requireColorOnly({ name, modalities }: Network): void {
+  if (!modalities) return;
+  const read = modalities.map((m) => m.name);
+  const missing = read.filter((m) => m !== 'color');
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    `${name} reads ${read.join(' and ')}: a photograph has no ${missing.join(' and no ')}. Expected a network that reads one ` +
+      'color picture. Use nyud-fcn32s-color for photographs of rooms, or feed an exported file of this network yourself.',
+    { subject: name },
+  );
 }
 
 function checkSize(network: Network, size: Pair): void {

@@ -169,7 +169,7 @@ export async function checkParity(
 
 /** `any`, or `8 k + 1, at least 9`. */
 export const sidesInWords = ({ sides }: Network): string =>
-  sides ? `${sides.step} k + ${sides.offset}, at least ${sides.least}` : 'any';
+  sides ? `${sides.step} k${sides.offset ? ` + ${sides.offset}` : ''}, at least ${sides.least}` : 'any';
 
 /** What a reader of the file has to know. */
 function notes(
@@ -204,7 +204,8 @@ function notes(
  * Writes a model as one ONNX file (opset 17), with classes, colors and preprocessing in its metadata, and compares it with
  * the network in memory.
  *
- * @throws ERR_USAGE for preprocessing inside the file where the input is more than a color picture, ERR_GRAPH for a network
+ * @throws ERR_USAGE for preprocessing inside the file where the input is more than a color picture, and for every size of a
+ *   network whose file takes one only, ERR_GRAPH for a network
  *   whose graph cannot be written for every size, ERR_SHAPE for an impossible fixed size, ERR_ENGINE where the file computes
  *   something else
  */
@@ -219,6 +220,14 @@ export async function exportOnnx(source: ExportSource, options: ExportOptions = 
     );
   }
   const [h, w] = options.size ?? network.inputSize;
+  if (network.oneSizePerFile && !options.size) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `${network.name} pools by weights that depend on the size of the picture, so one file of it takes one size. Give a height ` +
+        `and a width, sides ${sidesInWords(network)}, such as ${h}x${w} (--size ${h}x${w}).`,
+      { subject: network.name },
+    );
+  }
   const metadata = notes(source, options, graphAt(source, options, [h, w]));
   const file = options.size
     ? writeOnnx(graphAt(source, options, options.size), { weights, metadata }).model

@@ -5,7 +5,8 @@ import type { Engine, Program } from '../engine/engine.js';
 import { internal } from '../errors.js';
 import type { Pair } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
-import { type Network, networkGraph } from '../nets/network.js';
+import type { Size } from '../image/picture.js';
+import { type Network, nearestSide, networkGraph, requireColorOnly } from '../nets/network.js';
 import { labelTail } from '../surgery/label-tail.js';
 
 /** Programs kept; each holds its own copy of the weights and its maps. */
@@ -25,11 +26,18 @@ export class Predictor {
   /** By size, the one used longest ago first. */
   readonly #entries = new Map<string, Entry>();
 
+  /** @throws ERR_USAGE for a network that reads more than a color picture */
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors) {
+    requireColorOnly(network);
     this.#engine = engine;
     this.#network = network;
     this.#classes = classes;
     this.#tensors = tensors;
+  }
+
+  /** The size nearest to `size` that the network can run on. */
+  inputSize(size: Size): Size {
+    return { width: nearestSide(this.#network, size.width), height: nearestSide(this.#network, size.height) };
   }
 
   /**

@@ -51,14 +51,17 @@ function enlarged(labels: Uint8Array, from: Size, to: Size): Uint8Array {
   return out;
 }
 
-/** Labels of a decoded picture at its own size. */
+/**
+ * Labels of a decoded picture at its own size. The network sees it reduced to the long side, and then at the nearest size that
+ * it can run on, which for some is every size and for others every eighth or sixteenth pixel.
+ */
 export async function labelPicture(
   predictor: Predictor,
   picture: Picture,
   model: ModelDescription,
   options: { longSide?: number; signal?: AbortSignal } = {},
 ): Promise<Uint8Array> {
-  const input = reducedTo(picture, options.longSide ?? model.longSide);
+  const input = predictor.inputSize(reducedTo(picture, options.longSide ?? model.longSide));
   const seen =
     input.width === picture.width && input.height === picture.height ? picture : await resizePicture(picture, input);
   options.signal?.throwIfAborted();
@@ -93,7 +96,7 @@ export class Segmenter {
     this.#longSide = longSide;
   }
 
-  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options */
+  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a model that reads more than a color picture */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
     const { longSide, threads } = options;
     if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {

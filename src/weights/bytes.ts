@@ -58,7 +58,8 @@ export function readElements<T extends DType>(
   const elements =
     start % size === 0
       ? new ArrayType(bytes.buffer as ArrayBuffer, start, count)
-      : new ArrayType(bytes.slice(offset, offset + count * size).buffer as ArrayBuffer);
+      : // Not bytes.slice: that of a Node Buffer is a view.
+        new ArrayType(new Uint8Array(bytes.subarray(offset, offset + count * size)).buffer);
   return elements as unknown as TypedArrayOf[T];
 }
 

@@ -75,6 +75,19 @@ describe('an exported file', () => {
     },
   );
 
+  it('of a network that pools by size takes one size, and names it', async () => {
+    const from = source(findNetwork('espnetv2-0.5'));
+    await expect(exportOnnx(from)).rejects.toMatchObject({
+      code: 'ERR_USAGE',
+      message: expect.stringMatching(/sides 16 k, at least 16, such as 384x384 \(--size 384x384\)/),
+    });
+    const { file, checks } = await exportOnnx(from, { size: [48, 64], processing: true });
+    expect(checks).toMatchObject([{ size: [48, 64] }]);
+    const session = await ort.InferenceSession.create(file);
+    expect(session.inputMetadata[0]).toMatchObject({ name: 'image', type: 'uint8', shape: [1, 48, 64, 3] });
+    await session.release();
+  });
+
   it('takes bytes and gives labels, equal to those of the network in memory at several sizes', async () => {
     const from = source(findNetwork('fcn-squeezenet'));
     const { file } = await exportOnnx(from, { processing: true });

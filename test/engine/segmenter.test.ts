@@ -1,12 +1,22 @@
 /** @file The segmenter as programs use it: every form of input, many sizes, calls side by side, and stopping. */
 
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/engine.js';
 import { readPicture, resizePicture } from '../../src/image/decode.js';
 import { decodeLabelMap } from '../../src/image/index-png.js';
+import { vocPalette } from '../../src/image/palette.js';
 import type { Picture, RawPixels } from '../../src/image/picture.js';
+import { findNetwork } from '../../src/nets/catalogue.js';
+import { networkGraph } from '../../src/nets/network.js';
+import { Predictor } from '../../src/segment/predictor.js';
 import { Segmenter } from '../../src/segment/segmenter.js';
+import { initialize } from '../../src/train/initialize.js';
+import { writeModel } from '../../src/weights/model.js';
 
 const url = new URL('../../examples/chelsea.jpg', import.meta.url);
 const path = fileURLToPath(url);
@@ -82,6 +92,67 @@ describe('results', () => {
     }
     const bare = await readPicture(await result.overlay({ legend: false, opacity: 0.2 }));
     expect([bare.width, bare.height]).toEqual([width, height]);
+  });
+});
+
+describe('networks that cannot run on every size', () => {
+  /** A model of a network with its first values. */
+  async function modelOf(name: string, classes: number): Promise<string> {
+    const network = findNetwork(name);
+    const graph = networkGraph(network, { size: network.inputSize, classes, auxiliary: false });
+    const description = {
+      version: 1 as const,
+      network: name,
+      classes: Array.from({ length: classes }, (_, i) => `class ${i}`),
+      palette: vocPalette(classes),
+      preprocessing: network.preprocessing,
+      longSide: 64,
+    };
+    const file = join(folder, `${name}.safetensors`);
+    await writeFile(file, writeModel(description, initialize(graph.parameters, 1)));
+    return file;
+  }
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'pixelwise-sides-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('give labels at the size of any picture', async () => {
+    await using small = await Segmenter.load({ model: await modelOf('espnetv2-0.5', 3) });
+    for (const [width, height] of [
+      [50, 37],
+      [64, 48],
+      [1, 9],
+      [130, 71],
+    ] as const) {
+      const { labels } = await small.segment(plain(width, height));
+      expect(labels.length).toBe(width * height);
+      expect(Math.max(...labels)).toBeLessThan(3);
+    }
+    // What the network sees is the nearest legal size, and the labels are those of its scores.
+    const seen = await resizePicture(plain(50, 37) as Picture, { width: 48, height: 32 });
+    const direct = await small.segment({ ...seen, channels: 3 as const });
+    const { labels } = await small.segment(plain(50, 37));
+    let same = 0;
+    for (let y = 0; y < 37; y++) {
+      for (let x = 0; x < 50; x++) {
+        const near = Math.floor(((y + 0.5) * 32) / 37) * 48 + Math.floor(((x + 0.5) * 48) / 50);
+        if (labels[y * 50 + x] === direct.labels[near]) same++;
+      }
+    }
+    expect(same / labels.length).toBeGreaterThan(0.9);
+  });
+
+  it('but a network that reads more than a color picture is refused, naming what is missing', async () => {
+    const network = findNetwork('nyud-fcn32s-early');
+    expect(() => new Predictor({} as Engine, network, 40, new Map())).toThrow(
+      expect.objectContaining({
+        code: 'ERR_USAGE',
+        message: expect.stringMatching(/reads color and depth.*has no depth/),
+      }),
+    );
+    expect(() => new Predictor({} as Engine, findNetwork('nyud-fcn32s-hha'), 40, new Map())).toThrow(/reads hha/);
   });
 });
 

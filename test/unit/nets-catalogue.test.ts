@@ -3,10 +3,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Graph, Pair } from '../../src/graph/ir.js';
+import { countMacs } from '../../src/graph/macs.js';
 import { formatShape } from '../../src/graph/tensor.js';
 import { classifiers, findClassifier, findNetwork, networks } from '../../src/nets/catalogue.js';
-import { countMacs, countParameters, learnable } from '../../src/nets/count.js';
-import { classifierGraph, inputChannels, legalSide, type Network, networkGraph } from '../../src/nets/network.js';
+import { countParameters, learnable } from '../../src/nets/count.js';
+import {
+  classifierGraph,
+  inputChannels,
+  legalSide,
+  type Network,
+  nearestSide,
+  networkGraph,
+} from '../../src/nets/network.js';
 import type { Upsampling } from '../../src/nets/upsample.js';
 import { parameterLists, references } from '../support/nets.js';
 
@@ -49,7 +57,10 @@ describe.each(networks)('$name', (network) => {
   it('uses every parameter, and says how each begins', () => {
     const graph = networkGraph(network, { size: network.inputSize, auxiliary: false });
     const used = new Set(graph.nodes.flatMap((n) => n.inputs));
-    expect(graph.parameters.filter((p) => !used.has(p.value))).toEqual([]);
+    const unused = graph.parameters.filter((p) => !used.has(p.value)).map((p) => p.value.name);
+    // ESPNetv2's published files hold three slopes that its own code does not use either.
+    const known = [2, 3, 4].map((level) => `base_net.level${level}_0.eesp.module_act.weight`);
+    expect(unused).toEqual(network.name.startsWith('espnetv2') ? known : []);
     for (const p of graph.parameters) {
       const { kind } = p.init;
       if (kind === 'normal') expect(p.init.std).toBeGreaterThan(0);
@@ -72,6 +83,16 @@ describe('the parameters of the references', () => {
     const list = parameterLists[name]!;
     expect(listed(networkGraph(network, { size: network.inputSize, ...options }))).toEqual(list.tensors);
     expect(countParameters(network, options)).toBe(list.parameters);
+  });
+});
+
+describe('the parameters of published files', () => {
+  it.each(['espnetv2', 'espnetv2-0.5', 'espnet-camvid'])('%s: names, shapes and number', (name) => {
+    const network = findNetwork(name);
+    const list = parameterLists[name]!;
+    const ours = listed(networkGraph(network, { size: network.inputSize }));
+    expect(ours.sort()).toEqual([...list.tensors].sort());
+    expect(countParameters(network)).toBe(list.parameters);
   });
 });
 
@@ -101,6 +122,11 @@ describe('the published numbers of parameters', () => {
     ['deeplab-resnet101', 21, 42_543_189],
     ['deeplab-largefov-resnet50', 21, 43_454_549],
     ['deeplab-largefov-resnet101', 21, 62_446_677],
+    ['espnetv2-0.5', 21, 80_353],
+    ['espnetv2-1.0', 21, 234_021],
+    ['espnetv2-1.5', 21, 468_373],
+    ['espnetv2', 21, 789_253],
+    ['espnet-camvid', 12, 354_517],
   ] as const)('%s with %s classes', (name, classes, parameters) => {
     expect(countParameters(findNetwork(name), classes === undefined ? {} : { classes })).toBe(parameters);
   });
@@ -131,6 +157,23 @@ describe('multiply-accumulates', () => {
     ['fcn-resnet101', 232_737_606_400],
   ])('%s at 520 x 520, auxiliary head included, as torchvision states them', (name, macs) => {
     expect(countMacs(networkGraph(findNetwork(name), { size: [520, 520] }))).toBe(macs);
+  });
+
+  it.each([
+    // 384 x 384: the encoder is the source's, level by level 31.85, 40.56, 23.48, 157.48, 21.13 and 348.88 million. The decoder
+    // does with one strided convolution what the source does in two steps, and pools by products of matrices.
+    ['espnetv2', [384, 384], 623_391_552, 760_986_188],
+    ['espnetv2', [256, 256], 277_062_912, 336_830_808],
+    ['espnetv2-0.5', [384, 384], 62_432_064, 169_928_268],
+  ] as const)('%s at %s: encoder and all', (name, size, encoder, all) => {
+    const graph = networkGraph(findNetwork(name), { size });
+    const nodes = graph.nodes.filter((n) => n.op === 'Conv' && n.inputs[1]!.name.startsWith('base_net.'));
+    expect(countMacs({ ...graph, nodes })).toBe(encoder);
+    expect(countMacs(graph)).toBe(all);
+  });
+
+  it('espnet-camvid at 480 x 360: 1.335 billion', () => {
+    expect(countMacs(networkGraph(findNetwork('espnet-camvid'), { size: [360, 480] }))).toBe(1_335_320_100);
   });
 
   it('grow with the batch, and count transposed convolutions by their input', () => {
@@ -233,6 +276,16 @@ describe('sizes', () => {
     expect(() => networkGraph(findNetwork('fcn-googlenet'), { size: [30, 40] })).toThrow(
       /expected sides of at least 31, received 30x40. Pad to 31x40/,
     );
+    expect(() => networkGraph(findNetwork('espnetv2'), { size: [375, 500] })).toThrow(/16k of .*Pad to 384x512/);
+    expect(() => networkGraph(findNetwork('espnet-camvid'), { size: [366, 488] })).toThrow(/8k of .*Pad to 368x488/);
+  });
+
+  it('the nearest legal one is what a picture is resized to', () => {
+    const nearestOf = (name: string, sides: readonly number[]) => sides.map((n) => nearestSide(findNetwork(name), n));
+    expect(nearestOf('espnetv2', [1, 16, 23, 24, 25, 375, 500])).toEqual([16, 16, 16, 32, 32, 368, 496]);
+    expect(nearestOf('deeplab-msc-largefov-vgg16', [1, 9, 12, 13, 14, 375, 500])).toEqual([9, 9, 9, 17, 17, 377, 497]);
+    expect(nearestOf('fcn-googlenet', [1, 30, 31, 32])).toEqual([31, 31, 31, 32]);
+    expect(nearestOf('fcn8s-vgg16', [1, 375])).toEqual([1, 375]);
   });
 
   it.each(networks)('$name runs on every legal side', (network) => {
@@ -266,6 +319,7 @@ describe('upsampling', () => {
     'fcn-alexnet': ['fixed', 'learned', 'learned-inner'],
     'fcn-googlenet': ['fixed', 'learned', 'learned-inner'],
     'fcn-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
+    espnetv2: ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-base-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-largefov-vgg16': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],
     'deeplab-largefov-resnet50': ['fixed', 'learned', 'learned-inner', 'half-pixel', 'align-corners'],

@@ -53,6 +53,16 @@ describe.each(cases.filter((c) => c.must_load))('$file: $desc', ({ file, expecte
     expect(readWeights(load(file), 'weights.bin').format).toBe(format);
   });
 
+  it('reads the same from a Buffer that begins at any address', () => {
+    const bytes = load(file);
+    for (const shift of [1, 2, 3]) {
+      const space = Buffer.alloc(bytes.length + 2 * shift);
+      space.set(bytes, shift);
+      const read = readWeights(space.subarray(shift, shift + bytes.length), file).tensors;
+      for (const [name, t] of tensors) expect(read.get(name), name).toEqual(t);
+    }
+  });
+
   it('has the names, types and shapes of the reference', () => {
     expect([...tensors.keys()].sort()).toEqual([...wanted.keys()].sort());
     expect(Object.fromEntries([...tensors].map(([name, t]) => [name, t.dtype]))).toEqual(reference.dtypes);

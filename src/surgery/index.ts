@@ -1,0 +1,6 @@
+/** @file `pixelwise/surgery`: functions from graph to graph. */
+
+export { type ConvolutionalizeOptions, convolutionalize, fullyConnect } from './convolutionalize.js';
+export { type DenseCost, denseCosts } from './dense-cost.js';
+export { rarefy, strideOf } from './rarefy.js';
+export { shiftAndStitch } from './stitch.js';
