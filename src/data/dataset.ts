@@ -36,6 +36,8 @@ export interface Sample {
 export interface Dataset {
   /** What it was opened with, `voc:PATH`: a worker thread opens it again by this. Absent in data sets made by hand. */
   readonly spec?: string;
+  /** Ids that it was opened without. */
+  readonly without?: readonly string[];
   readonly name: string;
   readonly split: string;
   readonly classes: readonly string[];
@@ -61,6 +63,8 @@ export interface Dataset {
 export interface OpenOptions {
   /** Check that every file of the split is there. Default true; what is missing then shows on reading. */
   readonly complete?: boolean;
+  /** Ids to leave out. */
+  readonly without?: readonly string[];
 }
 
 /**
@@ -71,18 +75,14 @@ export interface OpenOptions {
  * list without entries or with names that lead elsewhere, `ERR_FORMAT` for annotations that cannot be read.
  */
 export async function openDataset(spec: string, split: string, options: OpenOptions = {}): Promise<Dataset> {
-  const { name, kind, source } = parseSpec(spec);
-  if (!(await isFolder(source.root)) && !(kind.file && (await isFile(source.root)))) {
-    const what = kind.file ? 'file or folder' : 'folder';
-    throw dataError(spec, `the ${what} '${source.root}' does not exist. Check the path`);
-  }
-  const layout = await kind.open(source);
+  const { name, kind, layout } = await openLayout(spec);
   const { splits, labels } = layout;
   if (!splits.includes(split)) {
     const known = splits.join(', ') || `(none found: expected ${kind.expects})`;
     throw dataError(spec, `it has no split '${split}'. Expected one of: ${known}`);
   }
-  const places = await layout.places(split);
+  const without = new Set(options.without);
+  const places = (await layout.places(split)).filter(({ id }) => !without.has(id));
   if (places.length === 0) throw dataError(spec, `its split '${split}' is empty. Expected at least one picture`);
   if (options.complete ?? true) await requireFiles(spec, places);
 
@@ -93,6 +93,7 @@ export async function openDataset(spec: string, split: string, options: OpenOpti
   };
   return {
     spec,
+    ...(options.without && { without: options.without }),
     name,
     split,
     classes: labels.classSet.classes,
@@ -106,6 +107,20 @@ export async function openDataset(spec: string, split: string, options: OpenOpti
     stored: async (index) => labels.read(at(index).labels, at(index)),
     load: async (index) => loadSample(layout, at(index)),
   };
+}
+
+/** The splits that `openDataset` would open, as their kind names and sorts them. Throws as it does. */
+export async function listSplits(spec: string): Promise<readonly string[]> {
+  return (await openLayout(spec)).layout.splits;
+}
+
+async function openLayout(spec: string): Promise<{ name: string; kind: Kind; layout: Layout }> {
+  const { name, kind, source } = parseSpec(spec);
+  if (!(await isFolder(source.root)) && !(kind.file && (await isFile(source.root)))) {
+    const what = kind.file ? 'file or folder' : 'folder';
+    throw dataError(spec, `the ${what} '${source.root}' does not exist. Check the path`);
+  }
+  return { name, kind, layout: await kind.open(source) };
 }
 
 /** `KIND:PATH?OPTION=VALUE`, taken apart; a `?` belongs to the path where the kind has no options. */

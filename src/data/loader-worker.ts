@@ -9,8 +9,8 @@ import type { WorkerReply, WorkerSetup } from './loader.js';
 const port = parentPort;
 if (!port) throw internal('the loader worker was not started as a worker');
 
-const { spec, split, options } = workerData as WorkerSetup;
-const maker = openDataset(spec, split).then((dataset) => batchMaker(dataset, options));
+const { spec, split, without, options } = workerData as WorkerSetup;
+const maker = openDataset(spec, split, { without }).then((dataset) => batchMaker(dataset, options));
 maker.catch(() => undefined);
 
 let last: Promise<void> = Promise.resolve();

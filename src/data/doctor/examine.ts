@@ -4,6 +4,7 @@ import { voidLabel } from '../../image/index-png.js';
 import type { Dataset } from '../dataset.js';
 import { inOrder } from '../in-order.js';
 import { type Entry, findDuplicates } from './duplicates.js';
+import { meaningOf } from './meaning.js';
 import { type Depth, type Observation, observe } from './observe.js';
 import { bySeverity, type Finding, type Report, type SplitReport, shownFiles } from './report.js';
 import { isSoft, type SampleCheck, type SampleContext, sampleChecks } from './sample-checks.js';
@@ -31,11 +32,6 @@ interface Tally extends SplitCounts {
   readonly pictures: Map<number, number>;
   masks: number;
   readonly bad: string[];
-}
-
-/** The class, or 255, of every number that a data set's masks may hold. */
-function meaningOf(dataset: Dataset): ReadonlyMap<number, number> {
-  return dataset.meaning ?? new Map([...dataset.classes.keys(), voidLabel].map((label) => [label, label]));
 }
 
 /** A word as a shell reads it back. */

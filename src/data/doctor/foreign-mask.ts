@@ -3,8 +3,8 @@
 import { decode, hasPngSignature } from 'fast-png';
 import sharp from 'sharp';
 import { readBytes } from '../../files.js';
-import type { Palette } from '../../image/palette.js';
 import type { Size } from '../../image/picture.js';
+import type { ClassSet } from '../classes.js';
 
 /** An image that stands where an index PNG should. */
 export interface ForeignMask extends Size {
@@ -37,18 +37,21 @@ export interface Rgb extends Size {
  * The pixels of a mask that is painted, exactly as the file has them: no colour profile is applied and transparency is
  * left out. PNG with 8 bits goes through the decoder of the index PNGs, everything else through sharp.
  */
-export async function readPainted(bytes: Uint8Array): Promise<Rgb> {
+export async function readPainted(bytes: Uint8Array): Promise<Rgb & { readonly format: string }> {
   if (hasPngSignature(bytes) && bytes[24] === 8 && bytes[25] !== 3) {
     const { width, height, data, channels } = decode(bytes, { checkCrc: true });
-    return { width, height, data: channels === 3 ? (data as Uint8Array) : toRgb(data as Uint8Array, channels) };
+    const rgb = channels === 3 ? (data as Uint8Array) : toRgb(data as Uint8Array, channels);
+    return { width, height, data: rgb, format: 'png' };
   }
-  const { data, info } = await sharp(bytes, { failOn: 'error' })
+  const image = sharp(bytes, { failOn: 'error' });
+  const { format } = await image.metadata();
+  const { data, info } = await image
     .removeAlpha()
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
-  return { width, height, data: channels === 3 ? data : toRgb(data, channels) };
+  return { width, height, data: channels === 3 ? data : toRgb(data, channels), format };
 }
 
 /** Channels to three: one or two are grey, a fourth is transparency. */
@@ -62,10 +65,7 @@ function toRgb(data: Uint8Array, channels: number): Uint8Array {
 }
 
 /** What the file is, if it is an image at all. */
-export async function foreignMask(
-  file: string,
-  set: { readonly classes: readonly string[]; readonly palette: Palette },
-): Promise<ForeignMask | undefined> {
+export async function foreignMask(file: string, set: ClassSet): Promise<ForeignMask | undefined> {
   try {
     const bytes = await readBytes(file);
     const { format, width, height } = await sharp(bytes, { limitInputPixels: false }).metadata();
@@ -81,11 +81,8 @@ export async function foreignMask(
 
 const packed = (r: number, g: number, b: number): number => (r << 16) | (g << 8) | b;
 
-/** The colours that mean something: those of the classes and of void. */
-export function knownColors(set: {
-  readonly classes: readonly string[];
-  readonly palette: Palette;
-}): ReadonlyMap<number, number> {
+/** Class, or 255, of every packed colour (65536 red + 256 green + blue) that means one: the classes' and void's. */
+export function knownColors(set: ClassSet): ReadonlyMap<number, number> {
   const labels = [255, ...set.classes.keys()];
   return new Map(
     labels.flatMap((label) => {

@@ -95,7 +95,10 @@ async function seePicture(file: string, depth: Depth): Promise<PictureSeen> {
   };
 }
 
-async function readHeader(file: string): Promise<{ width: number; height: number; orientation?: number | undefined }> {
+/** Size and EXIF orientation as the file stores them; errors name the file. */
+export async function readHeader(
+  file: string,
+): Promise<{ width: number; height: number; orientation?: number | undefined }> {
   try {
     return await sharp(file, { limitInputPixels: false }).metadata();
   } catch (cause) {
@@ -148,21 +151,26 @@ async function seeMask(dataset: Dataset, index: number, depth: Depth): Promise<M
 
 const isCode = (error: unknown, code: string): boolean => error instanceof PixelwiseError && error.code === code;
 
-/** One pass over a label map. */
+/** One pass over a label map, by runs of equal labels: most pixels are like the one before. */
 function census({ width, height, data }: StoredLabels): Pick<MaskSeen, 'counts' | 'changes' | 'ramps'> {
-  const counts = new Uint32Array(2 ** 16);
+  const counts = new Float64Array(256 ** data.BYTES_PER_ELEMENT);
   let [changes, ramps] = [0, 0];
   for (let y = 0; y < height; y++) {
-    let before = data[y * width] as number;
+    const row = data.subarray(y * width, (y + 1) * width);
+    let before = row[0] as number;
     let here = before;
-    for (let x = 0; x < width; x++) {
-      const next = data[y * width + Math.min(x + 1, width - 1)] as number;
-      counts[here] = (counts[here] as number) + 1;
-      if (next !== here) changes++;
-      if ((before < here && here < next) || (before > here && here > next)) ramps++;
+    let start = 0;
+    for (let x = 1; x < width; x++) {
+      const next = row[x] as number;
+      if (next === here) continue;
+      counts[here] = (counts[here] as number) + x - start;
+      changes++;
+      if (x - start === 1 && (before < here ? here < next : before > here && here > next)) ramps++;
       before = here;
       here = next;
+      start = x;
     }
+    counts[here] = (counts[here] as number) + width - start;
   }
   const present = new Map<number, number>();
   for (const [value, n] of counts.entries()) if (n > 0) present.set(value, n);
