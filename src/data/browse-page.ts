@@ -33,7 +33,7 @@ form { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap
   padding: 0.8rem 1.5rem; background: var(--paper); border-bottom: 1px solid var(--line); }
 form label { display: flex; gap: 0.6rem; align-items: center; }
 select, input { font: inherit; accent-color: #3c6fb4; }
-output { color: var(--dim); }
+output, #keys { color: var(--dim); }
 ul { list-style: none; margin: 0; padding: 1.5rem; display: grid; gap: 1.2rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }
 li { background: var(--card); border: 1px solid var(--line); border-radius: 6px; overflow: hidden; }
@@ -117,7 +117,7 @@ export function browsePage(page: BrowsePage): string {
 <label>Mask <input id="strength" type="range" min="0" max="100" value="55" aria-describedby="keys"></label>
 <label>Class <select id="only"><option value="">all</option>${options.join('')}</select></label>
 <output id="shown" aria-live="polite"></output>
-<span id="keys" hidden>Keys 0 to 9 set the strength of the mask.</span>
+<span id="keys">Keys 0 to 9 set the mask too.</span>
 </form>
 <main><ul>
 ${samples.map((sample) => card(sample, page)).join('\n')}

@@ -1,6 +1,7 @@
 /** @file Samples as small pictures for a page: what a person should look at before training on them. */
 
 import sharp from 'sharp';
+import { PixelwiseError } from '../errors.js';
 import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { ClassSet } from './classes.js';
 import type { Dataset, Sample } from './dataset.js';
@@ -27,17 +28,35 @@ export interface BrowseOptions {
 /** The long side of a thumbnail, in pixels: 60 of them make a page of about 2 MB. */
 const longSide = 320;
 
-/** Thumbnails of a data set's samples. Throws what reading them throws, and the signal's reason. */
-export async function browseSamples(dataset: Dataset, o: BrowseOptions = {}): Promise<BrowseSample[]> {
+/** Samples read together: they wait for the disk and decode on other threads. */
+const together = 4;
+
+/**
+ * Thumbnails of a data set's samples. What cannot be read is left out and counted: a page is for looking at the rest.
+ *
+ * @throws the signal's reason
+ */
+export async function browseSamples(
+  dataset: Dataset,
+  o: BrowseOptions = {},
+): Promise<{ samples: BrowseSample[]; unreadable: number }> {
   const count = Math.min(o.limit ?? 60, dataset.ids.length);
   const at = (i: number): number => Math.floor((i * dataset.ids.length) / count);
-  const found: BrowseSample[] = [];
-  const make = async (i: number): Promise<BrowseSample> => thumbnail(await dataset.load(at(i)), dataset);
-  for await (const sample of inOrder(count, 4, make, o.signal)) {
-    found.push(sample);
-    o.onProgress?.(found.length, count);
+  const samples: BrowseSample[] = [];
+  let unreadable = 0;
+  const make = async (i: number): Promise<BrowseSample | undefined> => {
+    const sample = await dataset.load(at(i)).catch((error: unknown) => {
+      if (error instanceof PixelwiseError && error.code !== 'ERR_INTERNAL') return undefined;
+      throw error;
+    });
+    return sample && thumbnail(sample, dataset);
+  };
+  for await (const sample of inOrder(count, together, make, o.signal)) {
+    if (sample) samples.push(sample);
+    else unreadable++;
+    o.onProgress?.(samples.length + unreadable, count);
   }
-  return found;
+  return { samples, unreadable };
 }
 
 async function thumbnail({ id, picture, labels }: Sample, set: ClassSet): Promise<BrowseSample> {

@@ -20,11 +20,11 @@ function classTable(splits: readonly SplitReport[], palette: readonly (readonly 
     const pixels = splits.reduce((n, s) => n + (s.classes[label]?.pixels ?? 0), 0);
     const pictures = splits.map((s) => String(s.classes[label]?.pictures ?? 0));
     const drawn = pixels > 0 ? bar(pixels / total, palette[label] ?? [0, 0, 0]) : '';
-    return [`${label} ${name}`, percent(pixels / total, 2), ...pictures, drawn];
+    return [name, String(label), percent(pixels / total, 2), ...pictures, drawn];
   });
   const voids = splits.reduce((n, s) => n + s.voidPixels, 0);
-  const head = ['class', 'pixels', ...splits.map((s) => `in ${s.split}`), ''];
-  return table([head, ...rows, ['255 void', percent(voids / total, 2), ...splits.map(() => ''), '']]);
+  const head = ['class', 'label', 'pixels', ...splits.map((s) => `in ${s.split}`), ''];
+  return table([head, ...rows, ['void', '255', percent(voids / total, 2), ...splits.map(() => ''), '']]);
 }
 
 const countOf = (report: Report, severity: Severity): number =>

@@ -9,7 +9,8 @@ const three = (values: readonly number[]): string => values.map((v) => v.toFixed
 
 function statsText(s: DatasetStats): string {
   const rows = s.classes.map((c, label) => [
-    `${label} ${c.name}`,
+    c.name,
+    String(label),
     String(c.pixels),
     percent(c.frequency, 2),
     String(c.pictures),
@@ -20,7 +21,7 @@ function statsText(s: DatasetStats): string {
   return [
     `${s.data} ${s.split}: ${s.pictures} pictures`,
     '',
-    table([['class', 'pixels', 'share', 'pictures', 'median weight', 'inverse weight'], ...rows]),
+    table([['class', 'label', 'pixels', 'share', 'pictures', 'median weight', 'inverse weight'], ...rows]),
     '',
     `void    ${s.voidPixels} pixels`,
     `width   ${range(s.width)}`,

@@ -74,13 +74,12 @@ const greyPalette: Reader = ({ values, classes, palette }) => {
     const color = palette[label];
     if (color) byLuma.set(luma(color), [...(byLuma.get(luma(color)) ?? []), label]);
   }
-  // Two levels agree by chance too easily, and where two classes share a grey nobody can tell them apart.
-  if (values.length < 3 || !values.every((v) => byLuma.get(v)?.length === 1)) return undefined;
-  return {
-    code: 'grey-palette',
-    message: `The numbers (${list(values)}) are the brightness of the classes' colours: a palette was turned into grey.`,
-    map: pairs(values, (v) => byLuma.get(v)?.[0] as number),
-  };
+  // Two levels agree by chance too easily.
+  if (values.length < 3 || !values.every((v) => byLuma.has(v))) return undefined;
+  const message = `The numbers (${list(values)}) are the brightness of the classes' colours: a palette was turned into grey.`;
+  // Where two classes share a grey nobody can tell them apart.
+  if (!values.every((v) => byLuma.get(v)?.length === 1)) return { code: 'grey-palette', message };
+  return { code: 'grey-palette', message, map: pairs(values, (v) => byLuma.get(v)?.[0] as number) };
 };
 
 /** Levels made visible: 0 and 255, 0, 127 and 255, ... */

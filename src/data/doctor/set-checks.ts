@@ -45,15 +45,20 @@ function checkLabels(values: readonly number[], strange: StrangeMasks, context: 
   const { dataset, meaning, convert } = context;
   const reading = readLabels({ values, meaning, classes: dataset.classes, palette: dataset.palette });
   if (!reading) return [];
-  const fix = reading.map
-    ? `${convert} ${mapOptions(reading.map)} -o NEW`
-    : 'Check that the masks belong to these classes. To leave such pixels out: ' +
-      `${convert} --map ${values
-        .filter((v) => !meaning.has(v))
-        .slice(0, 3)
-        .map((v) => `${v}=255`)
-        .join(',')} -o NEW`;
+  const fix = reading.map ? `${convert} ${mapOptions(reading.map)} -o NEW` : unmapped(reading.code, values, context);
   return [{ severity: 'error', code: reading.code, message: reading.message, ...strange, fix }];
+}
+
+/** What to do where the numbers do not say which class they mean. */
+function unmapped(code: string, values: readonly number[], { meaning, convert }: SampleContext): string {
+  if (code === 'grey-palette') {
+    return 'Go back to the masks in colour: some classes have the same brightness, so the grey ones do not tell them apart.';
+  }
+  const strange = values.filter((v) => !meaning.has(v)).slice(0, 3);
+  return (
+    'Check that the masks belong to these classes. To leave such pixels out: ' +
+    `${convert} --map ${strange.map((v) => `${v}=255`).join(',')} -o NEW`
+  );
 }
 
 function checkClasses(splits: readonly SplitCounts[], { dataset, meaning }: SampleContext): Finding[] {
