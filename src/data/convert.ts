@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
 import { fileError, makeFolder, writeFileAtomic } from '../files.js';
 import { encodeLabelMap, type LabelMap } from '../image/index-png.js';
-import type { Palette } from '../image/palette.js';
+import { type Palette, vocPalette } from '../image/palette.js';
 import type { Dataset } from './dataset.js';
 import { readHeader } from './doctor/observe.js';
 import { checkInside } from './formats/folders.js';
@@ -46,7 +46,8 @@ const copied: ReadonlySet<string> = new Set([
 const together = 8;
 
 /**
- * Write the splits to a new folder: `images/ID.*` (copies), `masks/ID.png`, `classes.txt`, `SPLIT.txt`. A sample of
+ * Write the splits to a new folder: `images/ID.*` (copies), `masks/ID.png`, `classes.txt` (or
+ * `classes.json`, with colours), `SPLIT.txt`. A sample of
  * several splits is written once. The folder appears when all is there: a run that fails or is called off leaves nothing.
  *
  * @throws `ERR_USAGE` where the folder exists; `ERR_DATA` for an id that leads out of it, two samples of one id, a mask
@@ -65,7 +66,7 @@ export async function convertDataset(splits: readonly Dataset[], out: string, o:
       if (wasTurned) turnedMasks++;
       o.onProgress?.(++done, work.length);
     }
-    await writeFileAtomic(join(part, 'classes.txt'), `${o.classes.join('\n')}\n`);
+    await writeClasses(part, o);
     for (const { split, ids } of splits) await writeFileAtomic(join(part, `${split}.txt`), `${ids.join('\n')}\n`);
     await rename(part, out).catch((cause: unknown) => {
       throw fileError('write', out, cause);
@@ -75,6 +76,15 @@ export async function convertDataset(splits: readonly Dataset[], out: string, o:
     await rm(part, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Names alone where the colours are VOC's, which a list of names stands for; else names and colours. */
+async function writeClasses(folder: string, { classes, palette }: ConvertOptions): Promise<void> {
+  const usual = vocPalette();
+  const isUsual = classes.every((_, label) => String(palette[label]) === String(usual[label]));
+  const entries = classes.map((name, label) => ({ name, color: palette[label] }));
+  if (isUsual) await writeFileAtomic(join(folder, 'classes.txt'), `${classes.join('\n')}\n`);
+  else await writeFileAtomic(join(folder, 'classes.json'), `${JSON.stringify(entries, null, 2)}\n`);
 }
 
 async function requireNew(out: string): Promise<void> {

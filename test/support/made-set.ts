@@ -45,15 +45,30 @@ export const painted = (data: Uint8Array): Sharp => {
   return sharp(rgb, { raw: { width, height, channels: 3 } });
 };
 
-/** A good sample: every one with another picture and another class. */
+/** Ten classes side by side above background: 1 to 10, or 11 to 20. */
+function stripes(second: boolean): Uint8Array {
+  return labels(0).map((label, at) => {
+    const [x, y] = [at % width, Math.floor(at / width)];
+    const stripe = 1 + Math.floor(((x - 1) * 10) / (width - 2)) + (second ? 10 : 0);
+    return label === 255 || y >= height / 2 ? label : stripe;
+  });
+}
+
+/** A good sample: every one with another picture, and two after each other with all classes. */
 export async function good(i: number): Promise<MadeSample> {
   const before = made.get(i);
   if (before) return before;
-  const sample = { picture: await picture(i), mask: indexPng(labels(1 + (i % 20))) };
+  const sample = { picture: await picture(i), mask: indexPng(stripes(i % 2 === 1)) };
   made.set(i, sample);
   return sample;
 }
 const made = new Map<number, MadeSample>();
+
+/** Good samples `PREFIX0`, `PREFIX1`, ..., with pictures from number `from` on. */
+export async function goodSamples(prefix: string, from = 0, count = 4): Promise<Record<string, MadeSample>> {
+  const made = await Promise.all(Array.from({ length: count }, (_, i) => good(from + i)));
+  return Object.fromEntries(made.map((sample, i) => [`${prefix}${i}`, sample]));
+}
 
 /** Write a data set; it is gone after the test. Returns its folder, for `voc:FOLDER`. */
 export async function writeSet(

@@ -1,7 +1,7 @@
 /** @file `pixelwise data check`: the label doctor's report, and an exit code that scripts can use. */
 
 import { examine } from '../../data/doctor/examine.js';
-import type { Finding, Report, Severity, SplitReport } from '../../data/doctor/report.js';
+import { counted, type Finding, type Report, type Severity, type SplitReport } from '../../data/doctor/report.js';
 import { bar, percent, print, table } from '../output.js';
 import { type DataOptions, openSplits, progress } from './data-options.js';
 
@@ -37,7 +37,7 @@ function reportText(report: Report, palette: readonly (readonly [number, number,
     return `${n} ${severity}${n === 1 ? '' : 's'}`;
   });
   const bad = report.splits.reduce((n, s) => n + s.bad.length, 0);
-  const unusable = bad > 0 ? ` ${bad} samples cannot be trained on.` : '';
+  const unusable = bad > 0 ? ` ${counted(bad, 'sample')} cannot be trained on.` : '';
   return [
     `${report.data}  ${sizes}`,
     '',

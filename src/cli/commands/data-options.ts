@@ -20,6 +20,8 @@ export interface DataOptions {
 
 /** The splits that a data set is as a rule used by. `trainval` and its like hold the same pictures again. */
 const usual = ['train', 'val', 'test'];
+/** What a plain folder calls all of its pictures. */
+export const everything = 'all';
 
 /** The splits asked for, or the usual ones of those that there are, or all; files that are missing show on reading. */
 export async function openSplits(spec: string, asked: string | undefined): Promise<Dataset[]> {
@@ -31,6 +33,7 @@ async function defaultSplits(spec: string): Promise<readonly string[]> {
   const all = await listSplits(spec);
   const found = usual.filter((name) => all.includes(name));
   if (found.length > 0) return found;
+  if (all.includes(everything)) return [everything];
   if (all.length > 0) return all;
   throw new PixelwiseError('ERR_DATA', `The data set '${spec}' has no splits. Check the path and the layout.`, {
     subject: spec,
