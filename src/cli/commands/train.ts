@@ -5,7 +5,7 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { requireCached } from '../../catalogue/cache.js';
-import { type Dataset, openDataset } from '../../data/dataset.js';
+import type { Dataset } from '../../data/dataset.js';
 import type { Engine } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
@@ -26,6 +26,7 @@ import { type ModelDescription, writeModel } from '../../weights/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
 import { formatDuration, percent, print, say, status } from '../output.js';
+import { trainingData } from './train-data.js';
 
 const recipeFolder = new URL('../../../recipes/', import.meta.url);
 const recipeExtension = '.jsonc';
@@ -181,7 +182,7 @@ export const trainCommand = command({
     'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
   ],
   options: {
-    data: { flags: '--data <kind:path>', description: 'the data set: voc:PATH or camvid:PATH', schema: text },
+    data: { flags: '--data <kind:path>', description: 'the data set, such as voc:PATH or folder:PATH', schema: text },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
     init: {
       flags: '--init <file|name>',
@@ -196,6 +197,11 @@ export const trainCommand = command({
       repeated: true,
     },
     printConfig: { flags: '--print-config', description: 'print the recipe as it would run, and stop', schema: flag },
+    skipBad: {
+      flags: '--skip-bad',
+      description: 'leave out samples that are broken, instead of refusing',
+      schema: flag,
+    },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
   },
@@ -213,9 +219,9 @@ export const trainCommand = command({
     const recipeName = basename(file, extname(file));
     const run = o.out ?? join('runs', recipeName);
     await checkRunFolder(run, o.resume);
-    const dataset = await openDataset(o.data, recipe.split);
-    // Opened before the first update: a split that is missing must not end the run at its first evaluation.
-    const held = recipe.evaluation && (await openDataset(o.data, recipe.evaluation.split));
+    const data = await trainingData(o.data, { train: recipe.split, held: recipe.evaluation?.split }, o.skipBad);
+    if (!data) return interruptedCode;
+    const { dataset, held } = data;
     const weights =
       o.init !== undefined && !o.resume ? await startingWeights(o.init, network, dataset.classes.length) : undefined;
     await makeFolder(run);
@@ -247,6 +253,7 @@ export const trainCommand = command({
     if (interrupted) {
       const sets = o.set.flatMap((s) => ['--set', s]);
       const words = ['train', name, ...sets, '--data', o.data, '--out', run, '--resume'];
+      if (o.skipBad) words.push('--skip-bad');
       say(`Stopped and saved. Go on with: pixelwise ${words.map(quoted).join(' ')}`);
       return interruptedCode;
     }
