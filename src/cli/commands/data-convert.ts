@@ -10,7 +10,7 @@ import { print, say } from '../output.js';
 import { type DataOptions, openSplits, progress } from './data-options.js';
 
 /** `1=0` and `1=0,2=1`, in all. */
-export function readMap(texts: readonly string[]): ReadonlyMap<number, number> {
+function readMap(texts: readonly string[]): ReadonlyMap<number, number> {
   const map = new Map<number, number>();
   for (const text of texts.flatMap((t) => t.split(','))) {
     const [, from, to] = /^(\d{1,5})=(\d{1,3})$/.exec(text.trim()) ?? [];

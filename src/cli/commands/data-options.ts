@@ -21,7 +21,7 @@ export interface DataOptions {
 /** The splits that a data set is as a rule used by. `trainval` and its like hold the same pictures again. */
 const usual = ['train', 'val', 'test'];
 /** What a plain folder calls all of its pictures. */
-export const everything = 'all';
+const everything = 'all';
 
 /** The splits asked for, or the usual ones of those that there are, or all; files that are missing show on reading. */
 export async function openSplits(spec: string, asked: string | undefined): Promise<Dataset[]> {

@@ -14,7 +14,7 @@ export interface ForeignMask extends Size {
   readonly grey: boolean;
   /** Share of the pixels whose colour is one of the data set's. */
   readonly known: number;
-  /** Different colours; counting stops at `mostColors`. */
+  /** Different colours; counting stops at 4096. */
   readonly colors: number;
   /** The most frequent colours that the data set's palette lacks, as #rrggbb. */
   readonly strange: readonly string[];
@@ -23,7 +23,7 @@ export interface ForeignMask extends Size {
 /** Formats that cannot hold labels without changing them. */
 export const lossyFormats: ReadonlySet<string> = new Set(['jpeg', 'webp', 'heif', 'jp2', 'jxl']);
 
-export const mostColors = 4096;
+const mostColors = 4096;
 const shownColors = 4;
 /** Larger images are described by their header alone. */
 const largestCounted = 2 ** 26;
