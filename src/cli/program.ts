@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   models: async () => (await import('./commands/models.js')).models,
   export: async () => (await import('./commands/export.js')).exportCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,
+  data: async () => (await import('./commands/data.js')).dataCommand,
 };
 
 /** The command that is called, or all of them for help and for suggestions. */

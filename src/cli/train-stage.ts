@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireCached } from '../catalogue/cache.js';
-import { type Dataset, openDataset } from '../data/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import type { Engine } from '../engine/engine.js';
 import { readBytes, writeFileAtomic } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
@@ -142,7 +142,7 @@ export interface StageRun {
   readonly name: string;
   /** Put before every line. */
   readonly prefix: string;
-  readonly data: string;
+  readonly data: { readonly dataset: Dataset; readonly held: Dataset | undefined };
   readonly run: string;
   readonly resume: boolean;
   /** Weights to start from. */
@@ -150,17 +150,11 @@ export interface StageRun {
   readonly json: boolean;
 }
 
-/** The data sets of a recipe: what it trains on, and what it is scored on. */
-export async function openData(spec: string, { split, evaluation }: Recipe): Promise<[Dataset, Dataset?]> {
-  const dataset = await openDataset(spec, split);
-  return evaluation ? [dataset, await openDataset(spec, evaluation.split)] : [dataset];
-}
-
 /** Trains one recipe to its end, or to Ctrl-C; tells whether it was interrupted. */
 export async function trainStage(s: StageRun, engine: Engine, signal: AbortSignal): Promise<boolean> {
   const { recipe, name, run, resume } = s;
   const network = findNetwork(recipe.network);
-  const [dataset, held] = await openData(s.data, recipe);
+  const { dataset, held } = s.data;
   const weights =
     s.init !== undefined && !resume ? await startingWeights(s.init, network, dataset.classes.length) : undefined;
   const samples = held && new SampleBoard(run, held);

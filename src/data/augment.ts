@@ -3,9 +3,11 @@
 import { PixelwiseError } from '../errors.js';
 import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { Color } from '../image/palette.js';
-import type { Picture } from '../image/picture.js';
+import type { Picture, Size } from '../image/picture.js';
 import { type Axis, resampleLabels, resamplePicture } from '../image/resample.js';
+import { cutFurther, type Further, padFurther } from './further.js';
 import { type Jitter, jitterColors } from './jitter.js';
+import { pad } from './pad.js';
 import type { Random } from './random.js';
 import { rotatePair } from './rotate.js';
 
@@ -18,6 +20,8 @@ export interface AugmentOptions {
   readonly flip?: number;
   /** Fills the right and bottom where the scaled picture is smaller than the crop (labels: void). Default black. */
   readonly padColor?: Color;
+  /** The same for the further inputs that are pictures, by name. Default black. */
+  readonly inputPadColors?: Readonly<Record<string, Color>>;
   readonly jitter?: Jitter;
   /** The angle is uniform in [-rotate, rotate) degrees; what comes from outside the picture is padding. Default 0. */
   readonly rotate?: number;
@@ -25,7 +29,8 @@ export interface AugmentOptions {
   readonly longSide?: number;
 }
 
-export interface Pair {
+/** A picture with its label map, and whatever else belongs to it. */
+export interface Pair extends Further {
   readonly picture: Picture;
   readonly labels: LabelMap;
 }
@@ -35,7 +40,7 @@ export interface Pair {
  *
  * The picture is resized bilinearly (antialiased when shrinking), the label map by nearest neighbour with the same
  * pixel centres, so that labels are never mixed. The crop lies anywhere inside; what is missing is padded at the right
- * and bottom, as DeepLab and torchvision do.
+ * and bottom, as DeepLab and torchvision do. Further label maps and inputs follow (see `cutFurther`).
  */
 export function augment(sample: Pair, options: AugmentOptions, random: Random): Pair {
   const { picture, labels } = sample;
@@ -46,7 +51,6 @@ export function augment(sample: Pair, options: AugmentOptions, random: Random): 
   const [cropHeight, cropWidth] = options.crop ?? [];
   const vertical = place(picture.height, factor, cropHeight, false, random);
   const horizontal = place(picture.width, factor, cropWidth, mirrored, random);
-  const fill = options.padColor ?? [0, 0, 0];
   const degrees = options.rotate ? random.uniform(-options.rotate, options.rotate) : 0;
   const cut = (rows: Axis, columns: Axis): Pair => {
     const untouched =
@@ -55,25 +59,45 @@ export function augment(sample: Pair, options: AugmentOptions, random: Random): 
     return {
       picture: options.jitter ? jitterColors(seen, options.jitter, random) : seen,
       labels: untouched ? labels : resampleLabels(labels, rows, columns),
+      ...cutFurther(sample, rows, columns),
     };
   };
   const turned = (): Pair => {
+    if (sample.extra || sample.inputs) throw unturnable();
     // A turn looks beyond the sides of the crop: half its diagonal from the middle at most.
     const reach = Math.hypot(vertical.count, horizontal.count) / 2 + 1;
     const [rows, columns] = [widened(vertical, reach), widened(horizontal, reach)];
     const wanted = (axis: Axis, wide: Axis) => ({ before: axis.start - wide.start, count: axis.count });
-    return rotatePair(cut(rows, columns), wanted(vertical, rows), wanted(horizontal, columns), degrees, fill);
+    return rotatePair(
+      cut(rows, columns),
+      wanted(vertical, rows),
+      wanted(horizontal, columns),
+      degrees,
+      options.padColor ?? black,
+    );
   };
   const result = degrees === 0 ? cut(vertical, horizontal) : turned();
-  return padPair(result, cropHeight ?? vertical.count, cropWidth ?? horizontal.count, fill);
+  const size = { height: cropHeight ?? vertical.count, width: cropWidth ?? horizontal.count };
+  return padSample(result, size, options);
 }
 
-/** The pair at the top left of a larger area: `fill` in the picture, void in the labels. */
-export function padPair({ picture, labels }: Pair, height: number, width: number, fill: Color): Pair {
-  if (picture.width === width && picture.height === height) return { picture, labels };
+const black: Color = [0, 0, 0];
+
+const unturnable = (): PixelwiseError =>
+  new PixelwiseError(
+    'ERR_USAGE',
+    "Samples with further label maps, depth or HHA cannot be turned: an HHA picture holds angles to gravity. Leave 'rotate' out.",
+    { subject: 'rotate' },
+  );
+
+/** The sample at the top left of a larger area: `padColor` in the picture, void in the labels. */
+export function padSample(sample: Pair, size: Size, colors: Pick<AugmentOptions, 'padColor' | 'inputPadColors'>): Pair {
+  const { picture, labels } = sample;
+  if (picture.width === size.width && picture.height === size.height) return sample;
   return {
-    picture: { width, height, data: pad(picture, width, height, fill) },
-    labels: { width, height, data: pad(labels, width, height, [voidLabel]) },
+    picture: { ...size, data: pad(picture, size, colors.padColor ?? black) },
+    labels: { ...size, data: pad(labels, size, [voidLabel]) },
+    ...padFurther(sample, size, colors.inputPadColors),
   };
 }
 
@@ -89,20 +113,6 @@ function place(size: number, factor: number, crop: number | undefined, mirrored:
   const scaled = Math.max(1, Math.round(size * factor));
   const count = Math.min(scaled, crop ?? scaled);
   return { size, scaled, count, mirrored, start: random.integer(scaled - count + 1) };
-}
-
-/** Interleaved pixels at the top left of a larger area filled with `color`. */
-function pad(from: Picture | LabelMap, width: number, height: number, color: readonly number[]): Uint8Array {
-  const channels = color.length;
-  const stride = width * channels;
-  const out = new Uint8Array(height * stride);
-  const empty = Uint8Array.from({ length: stride }, (_, i) => color[i % channels] as number);
-  for (let y = 0; y < height; y++) {
-    const row = y * stride;
-    out.set(empty, row);
-    if (y < from.height) out.set(from.data.subarray(y * from.width * channels, (y + 1) * from.width * channels), row);
-  }
-  return out;
 }
 
 /** Refuse impossible values once, before the first picture is read. */

@@ -1,11 +1,13 @@
 /** @file One training batch: which samples it holds, and how it is made. Depends on the step number and nothing else. */
 
 import { type Tensor, tensor } from '../graph/tensor.js';
+import type { LabelMap } from '../image/index-png.js';
 import type { Preprocessing } from '../image/preprocessing.js';
-import { legalSide, type Sides } from '../nets/network.js';
-import { type AugmentOptions, augment, type Pair, padPair } from './augment.js';
+import { legalSide, type Modality, type Sides } from '../nets/network.js';
+import { type AugmentOptions, augment, padSample } from './augment.js';
 import type { Dataset, Sample } from './dataset.js';
-import { meanColor, toTensor } from './normalize.js';
+import { networkInput } from './network-input.js';
+import { meanColor } from './normalize.js';
 import { createRandom } from './random.js';
 
 export interface Batch {
@@ -13,14 +15,18 @@ export interface Batch {
   /** The epoch of the batch's first sample. */
   readonly epoch: number;
   readonly ids: readonly string[];
-  /** [N, 3, H, W] */
+  /** [N, 3, H, W], or the channels of all modalities. */
   readonly images: Tensor<'float32'>;
   /** [N, H, W], 255 is void. */
   readonly labels: Tensor<'uint8'>;
+  /** The further label maps, by name; [N, H, W] each. */
+  readonly extra?: Readonly<Record<string, Tensor<'uint8'>>>;
 }
 
 export interface BatchOptions extends AugmentOptions {
   readonly preprocessing: Preprocessing;
+  /** The parts of the input, where the network sees more than the color picture. */
+  readonly modalities?: readonly Modality[];
   readonly batch: number;
   readonly seed: number;
   /** Sides that the network can run on. Without a crop, pictures are padded to the next ones. Default: all. */
@@ -48,8 +54,13 @@ export type BatchMaker = (step: number) => Promise<Batch>;
 export function batchMaker(dataset: Dataset, options: BatchOptions): BatchMaker {
   const { batch, seed, preprocessing } = options;
   const size = dataset.ids.length;
-  const padColor = options.padColor ?? meanColor(preprocessing);
-  const shaping: AugmentOptions = { ...options, padColor };
+  const shaping: AugmentOptions = {
+    padColor: meanColor(preprocessing),
+    inputPadColors: Object.fromEntries(
+      (options.modalities ?? []).flatMap((m) => (m.name === 'depth' ? [] : [[m.name, meanColor(m.preprocessing)]])),
+    ),
+    ...options,
+  };
 
   let known = -1;
   let order = new Uint32Array();
@@ -68,36 +79,39 @@ export function batchMaker(dataset: Dataset, options: BatchOptions): BatchMaker 
       return { epoch: Math.floor(at / size), position: at % size };
     });
     const indices = places.map(({ epoch, position }) => indexAt(epoch, position));
-    const ids: string[] = [];
-    const cuts: Pair[] = [];
+    const cuts: Sample[] = [];
     let coming = startLoading(dataset, indices[0] as number);
     for (const [n, { epoch, position }] of places.entries()) {
       const sample = await coming;
       const next = indices[n + 1];
       // Decoding runs on the engine's own threads: read the next picture while this one is cut.
       if (next !== undefined) coming = startLoading(dataset, next);
-      cuts.push(augment(sample, shaping, createRandom(seed, purpose.augment, epoch, position)));
-      ids.push(sample.id);
+      const cut = augment(sample, shaping, createRandom(seed, purpose.augment, epoch, position));
+      cuts.push({ ...cut, id: sample.id });
     }
-    const fitting = (sizes: number[]): number =>
-      options.crop ? (sizes[0] as number) : legalSide({ sides: options.sides }, Math.max(...sizes));
+    const fitting = (sides: number[]): number =>
+      options.crop ? (sides[0] as number) : legalSide({ sides: options.sides }, Math.max(...sides));
     const height = fitting(cuts.map((cut) => cut.picture.height));
     const width = fitting(cuts.map((cut) => cut.picture.width));
-    const pairs = cuts.map((cut) => padPair(cut, height, width, padColor));
-    const images = toTensor(
-      pairs.map((p) => p.picture),
-      preprocessing,
+    const alike = cuts.map((cut) => ({ ...padSample(cut, { height, width }, shaping), id: cut.id }));
+    const images = networkInput(alike, preprocessing, options.modalities);
+    const stack = (maps: readonly LabelMap[]): Tensor<'uint8'> => {
+      const marked = new Uint8Array(batch * height * width);
+      maps.forEach(({ data }, n) => {
+        marked.set(data, n * height * width);
+      });
+      return tensor('uint8', [batch, height, width], marked);
+    };
+    const extra = Object.keys(dataset.extra ?? {}).map(
+      (name) => [name, stack(alike.map((cut) => cut.extra?.[name] as LabelMap))] as const,
     );
-    const marked = new Uint8Array(batch * height * width);
-    pairs.forEach(({ labels }, n) => {
-      marked.set(labels.data, n * height * width);
-    });
     return {
       step,
       epoch: places[0]?.epoch ?? 0,
-      ids,
+      ids: cuts.map((cut) => cut.id),
       images,
-      labels: tensor('uint8', [batch, height, width], marked),
+      labels: stack(alike.map((cut) => cut.labels)),
+      ...(extra.length > 0 && { extra: Object.fromEntries(extra) }),
     };
   };
 }

@@ -1,199 +1,236 @@
 /** @file Data sets of pictures and label maps on disk: opened with every file checked for presence, read one by one. */
 
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PixelwiseError } from '../errors.js';
-import { fileError, readBytes } from '../files.js';
+import { basename, dirname } from 'node:path';
+import { internal, PixelwiseError } from '../errors.js';
 import { readPicture } from '../image/decode.js';
-import { type LabelMap, readLabelMap, voidLabel } from '../image/index-png.js';
+import type { LabelMap } from '../image/index-png.js';
 import type { Palette } from '../image/palette.js';
-import type { Picture } from '../image/picture.js';
-import { type ClassSet, camvid, voc } from './classes.js';
+import type { Picture, Size } from '../image/picture.js';
+import { nearest } from '../nearest.js';
+import type { ClassSet } from './classes.js';
+import { isFile, isFolder, listFolder } from './formats/folders.js';
+import { kinds } from './formats/kinds.js';
+import {
+  dataError,
+  type FurtherInput,
+  type Kind,
+  type LabelLayer,
+  type Layout,
+  type Place,
+  type Source,
+  type StoredLabels,
+  toClasses,
+} from './formats/layout.js';
 
 export interface Sample {
   readonly id: string;
   readonly picture: Picture;
   /** Same size as the picture; labels are classes or 255 (void). */
   readonly labels: LabelMap;
+  /** Further label maps of the same size, by the name of the head that learns them. */
+  readonly extra?: Readonly<Record<string, LabelMap>>;
+  /** Further inputs of the same size, by the name of the modality. */
+  readonly inputs?: Readonly<Record<string, FurtherInput>>;
 }
 
 export interface Dataset {
   /** What it was opened with, `voc:PATH`: a worker thread opens it again by this. Absent in data sets made by hand. */
   readonly spec?: string;
+  /** Ids that it was opened without. */
+  readonly without?: readonly string[];
   readonly name: string;
   readonly split: string;
   readonly classes: readonly string[];
   readonly palette: Palette;
   /** One id per sample, in the order of the list file. */
   readonly ids: readonly string[];
-  /** Read sample `index`. `ERR_FILE`, `ERR_IMAGE`, `ERR_MASK` or `ERR_DATA` name the file at fault. */
+  /** Classes of the further label maps, by name. */
+  readonly extra?: Readonly<Record<string, ClassSet>>;
+  /** Names of the further inputs. */
+  readonly inputs?: readonly string[];
+  /** Where the samples lie. Absent, like the next three, in data sets made by hand. */
+  readonly places?: readonly Place[];
+  /** Every split that could be opened. */
+  readonly splits?: readonly string[];
+  /** The numbers that the mask files may hold, and the class, or 255, that each of them means. */
+  readonly meaning?: ReadonlyMap<number, number>;
+  /** The label map of sample `index` as its file has it: any numbers, any size. */
+  stored?(index: number): Promise<StoredLabels>;
+  /** Read sample `index`. `ERR_FILE`, `ERR_FORMAT`, `ERR_IMAGE`, `ERR_MASK` or `ERR_DATA` name the file at fault. */
   load(index: number): Promise<Sample>;
 }
 
-/** Where a kind of data set keeps its files. */
-interface Layout {
-  readonly classSet: ClassSet;
-  /** Labels of the files that mean something else here. */
-  readonly relabel?: ReadonlyMap<number, number>;
-  splits(root: string): Promise<string[]>;
-  /** The folders of pictures and masks of a split. */
-  folders(root: string, split: string): { pictures: string; masks: string };
-  ids(root: string, split: string): Promise<string[]>;
+export interface OpenOptions {
+  /** Check that every file of the split is there. Default true; what is missing then shows on reading. */
+  readonly complete?: boolean;
+  /** Ids to leave out. */
+  readonly without?: readonly string[];
 }
 
-const withoutExtension = (file: string): string => file.replace(/\.[^.]*$/, '');
-
-const layouts: Record<string, Layout> = {
-  voc: {
-    classSet: voc,
-    splits: async (root) =>
-      (await listFolder(join(root, 'ImageSets/Segmentation'))).filter((f) => f.endsWith('.txt')).map(withoutExtension),
-    folders: (root) => ({ pictures: join(root, 'JPEGImages'), masks: join(root, 'SegmentationClass') }),
-    ids: async (root, split) => {
-      const list = await readBytes(join(root, 'ImageSets/Segmentation', `${split}.txt`));
-      const lines = new TextDecoder().decode(list).split(/\r?\n/);
-      return lines.map((line) => line.trim()).filter((line) => line !== '');
-    },
-  },
-  camvid: {
-    classSet: camvid,
-    // SegNet's files count "unlabelled" as a twelfth class.
-    relabel: new Map([[11, voidLabel]]),
-    splits: async (root) => {
-      const names = await listFolder(root);
-      const found = await Promise.all(names.map((name) => isFolder(join(root, name, 'images'))));
-      return names.filter((_, i) => found[i]);
-    },
-    folders: (root, split) => ({ pictures: join(root, split, 'images'), masks: join(root, split, 'labels') }),
-    ids: async (root, split) => {
-      const files = await listFolder(join(root, split, 'images'));
-      return files.filter((file) => file.endsWith('.jpg')).map(withoutExtension);
-    },
-  },
-};
-
 /**
- * Open a data set on disk.
+ * Open a data set on disk: `KIND:PATH`, or `KIND:PATH?OPTION=VALUE&...` for the kinds that take options. The kinds and
+ * their layouts are in `formats/`.
  *
- * - `voc:PATH`: `JPEGImages/ID.jpg`, `SegmentationClass/ID.png`, `ImageSets/Segmentation/SPLIT.txt`; 21 classes.
- * - `camvid:PATH`: `SPLIT/images/ID.jpg`, `SPLIT/labels/ID.png`; 11 classes, label 11 is void.
- *
- * @throws `ERR_USAGE` for an unknown kind, `ERR_DATA` for a folder, list, picture or mask that is missing, or a list
- * without entries.
+ * @throws `ERR_USAGE` for an unknown kind or option, `ERR_DATA` for a folder, list, picture or mask that is missing, a
+ * list without entries or with names that lead elsewhere, `ERR_FORMAT` for annotations that cannot be read.
  */
-export async function openDataset(spec: string, split: string): Promise<Dataset> {
-  const colon = spec.indexOf(':');
-  const [kind, root] = [spec.slice(0, Math.max(colon, 0)), spec.slice(colon + 1)];
-  const layout = Object.hasOwn(layouts, kind) ? layouts[kind] : undefined;
-  if (!layout || root === '') {
-    throw new PixelwiseError(
-      'ERR_USAGE',
-      `Unknown data set '${spec}'. Expected KIND:PATH with KIND one of ${Object.keys(layouts).join(', ')}, ` +
-        `for example voc:VOCdevkit/VOC2012.`,
-      { subject: spec },
-    );
-  }
-  if (!(await isFolder(root))) throw dataError(spec, `the folder '${root}' does not exist. Check the path`);
-
-  const splits = await layout.splits(root);
+export async function openDataset(spec: string, split: string, options: OpenOptions = {}): Promise<Dataset> {
+  const { name, kind, layout } = await openLayout(spec);
+  const { splits, labels } = layout;
   if (!splits.includes(split)) {
-    throw dataError(spec, `it has no split '${split}'. Expected one of: ${splits.join(', ') || '(none found)'}`);
+    const known = splits.join(', ') || `(none found: expected ${kind.expects})`;
+    throw dataError(spec, `it has no split '${split}'. Expected one of: ${known}`);
   }
-  const ids = await layout.ids(root, split);
-  if (ids.length === 0) throw dataError(spec, `its split '${split}' is empty. Expected at least one picture`);
+  const without = new Set(options.without);
+  const places = (await layout.places(split)).filter(({ id }) => !without.has(id));
+  if (places.length === 0) throw dataError(spec, `its split '${split}' is empty. Expected at least one picture`);
+  if (options.complete ?? true) await requireFiles(spec, places);
 
-  const { pictures, masks } = layout.folders(root, split);
-  await requireFiles(spec, 'picture', pictures, ids, '.jpg');
-  await requireFiles(spec, 'mask', masks, ids, '.png');
-
-  const { classes, palette } = layout.classSet;
+  const at = (index: number): Place => {
+    const place = places[index];
+    if (place) return place;
+    throw new PixelwiseError('ERR_USAGE', `Sample ${index} does not exist. Expected 0 to ${places.length - 1}.`);
+  };
   return {
     spec,
-    name: kind,
+    ...(options.without && { without: options.without }),
+    name,
     split,
-    classes,
-    palette,
-    ids,
-    load: async (index) => {
-      const id = ids[index];
-      if (id === undefined) {
-        throw new PixelwiseError('ERR_USAGE', `Sample ${index} does not exist. Expected 0 to ${ids.length - 1}.`);
-      }
-      const file = { picture: join(pictures, `${id}.jpg`), mask: join(masks, `${id}.png`) };
-      const [picture, stored] = await Promise.all([readPicture(file.picture), readLabelMap(file.mask)]);
-      if (picture.width !== stored.width || picture.height !== stored.height) {
-        throw new PixelwiseError(
-          'ERR_DATA',
-          `Picture and mask differ in size: '${file.picture}' is ${picture.width} x ${picture.height}, ` +
-            `'${file.mask}' is ${stored.width} x ${stored.height}. Export the mask again at the picture's size.`,
-          { subject: file.mask },
-        );
-      }
-      return { id, picture, labels: checkLabels(stored, file.mask, classes.length, layout.relabel) };
-    },
+    classes: labels.classSet.classes,
+    palette: labels.classSet.palette,
+    ids: places.map((place) => place.id),
+    ...(layout.extra && { extra: mapValues(layout.extra, (layer) => layer.classSet) }),
+    ...(layout.inputs && { inputs: Object.keys(layout.inputs) }),
+    places,
+    splits,
+    meaning: labels.meaning,
+    stored: async (index) => labels.read(at(index).labels, at(index)),
+    load: async (index) => loadSample(layout, at(index)),
   };
 }
 
-/** The label map with `relabel` applied, or `ERR_MASK` naming the labels that are neither classes nor void. */
-function checkLabels(
-  map: LabelMap,
-  name: string,
-  classes: number,
-  relabel: ReadonlyMap<number, number> = new Map(),
-): LabelMap {
-  const seen = new Uint8Array(256);
-  for (let i = 0; i < map.data.length; i++) seen[map.data[i] as number] = 1;
-  const isKnown = (label: number): boolean => label < classes || label === voidLabel || relabel.has(label);
-  const strange = [...seen.keys()].filter((label) => seen[label] === 1 && !isKnown(label));
-  if (strange.length > 0) {
-    const shown = strange.slice(0, 8).join(', ') + (strange.length > 8 ? ', ...' : '');
+/** The splits that `openDataset` would open, as their kind names and sorts them. Throws as it does. */
+export async function listSplits(spec: string): Promise<readonly string[]> {
+  return (await openLayout(spec)).layout.splits;
+}
+
+async function openLayout(spec: string): Promise<{ name: string; kind: Kind; layout: Layout }> {
+  const { name, kind, source } = parseSpec(spec);
+  if (!(await isFolder(source.root)) && !(kind.file && (await isFile(source.root)))) {
+    const what = kind.file ? 'file or folder' : 'folder';
+    throw dataError(spec, `the ${what} '${source.root}' does not exist. Check the path`);
+  }
+  return { name, kind, layout: await kind.open(source) };
+}
+
+/** `KIND:PATH?OPTION=VALUE`, taken apart; a `?` belongs to the path where the kind has no options. */
+function parseSpec(spec: string): { name: string; kind: Kind; source: Source } {
+  const colon = spec.indexOf(':');
+  const [name, rest] = [spec.slice(0, Math.max(colon, 0)), spec.slice(colon + 1)];
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+  const [, path = rest, query = ''] = (kind?.options && /^(.+?)\?(\w[\w-]*=.*)$/.exec(rest)) || [];
+  if (!kind || path === '') {
+    const meant = nearest(name, Object.keys(kinds));
+    const hint = !kind && meant ? ` Did you mean ${meant}?` : '';
     throw new PixelwiseError(
-      'ERR_MASK',
-      `The mask '${name}' holds labels that are no classes: ${shown}. Expected 0 to ${classes - 1}, or 255 for void. ` +
-        'Check that it belongs to this data set, or write 255 where a pixel has none of these classes.',
-      { subject: name },
+      'ERR_USAGE',
+      `Unknown data set '${spec}'.${hint} Expected KIND:PATH with KIND one of ${Object.keys(kinds).join(', ')}, ` +
+        'for example voc:VOCdevkit/VOC2012.',
+      { subject: spec },
     );
   }
-  if (![...relabel.keys()].some((label) => seen[label] === 1)) return map;
-  return { ...map, data: map.data.map((label) => relabel.get(label) ?? label) };
-}
-
-async function requireFiles(
-  spec: string,
-  what: string,
-  folder: string,
-  ids: readonly string[],
-  extension: string,
-): Promise<void> {
-  if (!(await isFolder(folder))) throw dataError(spec, `the folder '${folder}' does not exist. Check the layout`);
-  const present = new Set(await listFolder(folder));
-  const missing = ids.map((id) => `${id}${extension}`).filter((file) => !present.has(file));
-  if (missing.length > 0) {
-    throw dataError(
-      spec,
-      `the ${what} '${join(folder, missing[0] as string)}' is missing` +
-        `${missing.length > 1 ? `, and ${missing.length - 1} more of ${ids.length}` : ''}. ` +
-        'Restore the files or take their ids out of the list',
-    );
+  const options = new Map<string, string>();
+  for (const part of query === '' ? [] : query.split('&')) {
+    const equals = part.indexOf('=');
+    const key = equals < 0 ? part : part.slice(0, equals);
+    if (equals < 0 || !Object.hasOwn(kind.options ?? {}, key)) {
+      const known = Object.entries(kind.options ?? {}).map(([option, what]) => `${option}= (${what})`);
+      throw new PixelwiseError(
+        'ERR_USAGE',
+        `Unknown option '${part}' in the data set '${spec}'. Expected: ${known.join(', ')}.`,
+        { subject: spec },
+      );
+    }
+    options.set(key, part.slice(equals + 1));
   }
+  return { name, kind, source: { spec, root: path, options } };
 }
 
-/** Sorted, because the order of a folder is the file system's choice and training must not depend on it. */
-async function listFolder(path: string): Promise<string[]> {
-  try {
-    return (await readdir(path)).sort();
-  } catch (cause) {
-    throw fileError('read', path, cause);
-  }
+async function loadSample(layout: Layout, place: Place): Promise<Sample> {
+  const readLayer = async (layer: LabelLayer, file: string): Promise<LabelMap> =>
+    toClasses(await layer.read(file, place), layer, file);
+  const [picture, labels, extra, inputs] = await Promise.all([
+    readPicture(place.picture),
+    readLayer(layout.labels, place.labels),
+    layout.extra && readAll(layout.extra, place.extra, readLayer),
+    layout.inputs && readAll(layout.inputs, place.inputs, (read, file) => read(file)),
+  ]);
+  requireSize(place, picture, place.labels, labels);
+  for (const [name, map] of Object.entries(extra ?? {})) requireSize(place, picture, place.extra?.[name] ?? '', map);
+  for (const [name, map] of Object.entries(inputs ?? {})) requireSize(place, picture, place.inputs?.[name] ?? '', map);
+  return { id: place.id, picture, labels, ...(extra && { extra }), ...(inputs && { inputs }) };
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (s) => s.isDirectory(),
-    () => false,
+function requireSize(place: Place, picture: Size, file: string, map: Size): void {
+  if (picture.width === map.width && picture.height === map.height) return;
+  throw new PixelwiseError(
+    'ERR_DATA',
+    `Picture and mask of '${place.id}' differ in size: '${place.picture}' is ${picture.width} x ${picture.height}, ` +
+      `'${file}' is ${map.width} x ${map.height}. Export the mask again at the picture's size.`,
+    { subject: file },
   );
 }
 
-function dataError(spec: string, reason: string): PixelwiseError {
-  return new PixelwiseError('ERR_DATA', `Cannot use the data set '${spec}': ${reason}.`, { subject: spec });
+/** What `read` makes of the files of one sample, by name. */
+async function readAll<R, T>(
+  readers: Readonly<Record<string, R>>,
+  files: Readonly<Record<string, string>> = {},
+  read: (reader: R, file: string) => Promise<T>,
+): Promise<Record<string, T>> {
+  const pairs = Object.entries(readers).map(async ([name, reader]) => {
+    const file = files[name];
+    if (file === undefined) throw internal(`a sample without its '${name}'`);
+    return [name, await read(reader, file)] as const;
+  });
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+function mapValues<T, U>(record: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
+}
+
+/** Every folder is listed once: asking for each file of a large set by itself takes minutes on a network disk. */
+async function requireFiles(spec: string, places: readonly Place[]): Promise<void> {
+  const folders = new Map<string, Promise<ReadonlySet<string>>>();
+  const isPresent = async (what: string, file: string): Promise<boolean> => {
+    const folder = dirname(file);
+    let present = folders.get(folder);
+    if (!present) {
+      if (!(await isFolder(folder))) {
+        throw dataError(spec, `the folder '${folder}' of a ${what} does not exist. Check the layout`);
+      }
+      present = listFolder(folder).then((names) => new Set(names));
+      folders.set(folder, present);
+    }
+    return (await present).has(basename(file));
+  };
+  const roles: readonly [what: string, files: (place: Place) => readonly string[]][] = [
+    ['picture', (place) => [place.picture]],
+    ['mask', (place) => [place.labels, ...Object.values(place.extra ?? {})]],
+    ['further input', (place) => Object.values(place.inputs ?? {})],
+  ];
+  for (const [what, filesOf] of roles) {
+    const missing: string[] = [];
+    for (const place of places) {
+      for (const file of filesOf(place)) if (!(await isPresent(what, file))) missing.push(file);
+    }
+    if (missing.length > 0) {
+      throw dataError(
+        spec,
+        `the ${what} '${missing[0]}' is missing` +
+          `${missing.length > 1 ? `, and ${missing.length - 1} more of ${places.length}` : ''}. ` +
+          'Restore the files or take their ids out of the list',
+      );
+    }
+  }
 }

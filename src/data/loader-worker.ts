@@ -9,8 +9,8 @@ import type { WorkerReply, WorkerSetup } from './loader.js';
 const port = parentPort;
 if (!port) throw internal('the loader worker was not started as a worker');
 
-const { spec, split, options } = workerData as WorkerSetup;
-const maker = openDataset(spec, split).then((dataset) => batchMaker(dataset, options));
+const { spec, split, without, options } = workerData as WorkerSetup;
+const maker = openDataset(spec, split, { without }).then((dataset) => batchMaker(dataset, options));
 maker.catch(() => undefined);
 
 let last: Promise<void> = Promise.resolve();
@@ -22,7 +22,8 @@ port.on('message', (step: number) => {
 async function answer(step: number): Promise<void> {
   try {
     const batch = await (await maker)(step);
-    const transfer = [batch.images.data.buffer, batch.labels.data.buffer] as ArrayBuffer[];
+    const labels = [batch.labels, ...Object.values(batch.extra ?? {})].map((map) => map.data.buffer);
+    const transfer = [batch.images.data.buffer, ...labels] as ArrayBuffer[];
     port?.postMessage({ step, batch } satisfies WorkerReply, transfer);
   } catch (cause) {
     const error = cause instanceof PixelwiseError ? cause : internal(String(cause));

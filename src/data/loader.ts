@@ -23,6 +23,7 @@ export interface LoaderOptions extends BatchOptions {
 export interface WorkerSetup {
   readonly spec: string;
   readonly split: string;
+  readonly without: readonly string[];
   readonly options: BatchOptions;
 }
 
@@ -85,7 +86,7 @@ function startMakers(dataset: Dataset, options: BatchOptions, workers: number): 
   if (workers === 0 || dataset.spec === undefined || !import.meta.url.endsWith('.js')) {
     return [localMaker(batchMaker(dataset, options))];
   }
-  const setup: WorkerSetup = { spec: dataset.spec, split: dataset.split, options };
+  const setup: WorkerSetup = { spec: dataset.spec, split: dataset.split, without: dataset.without ?? [], options };
   return Array.from({ length: workers }, () => workerMaker(setup));
 }
 

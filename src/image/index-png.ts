@@ -104,7 +104,8 @@ function checkHeader(bytes: Uint8Array, name: string): Header {
     throw maskError(
       name,
       `it is a colour picture (${refused}). Expected one class index per pixel (palette or grey PNG), because colours ` +
-        "do not say which class they mean. Convert it with 'pixelwise data' and the palette it was painted with",
+        'do not say which class they mean. Convert it: pixelwise data convert KIND:PATH -o NEW (--palette FILE for other ' +
+        "colours than the data set's)",
     );
   }
   if (width === 0 || height === 0 || width * height > maxPixels) {

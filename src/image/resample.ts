@@ -199,8 +199,8 @@ function mixRows(from: Uint8Array, weights: Int32Array, out: Uint8Array, sums: I
 
 /** The same window of the scaled label map: each pixel takes the label under its centre, none is ever mixed. */
 export function resampleLabels(labels: LabelMap, vertical: Axis, horizontal: Axis): LabelMap {
-  const columns = nearest(horizontal);
-  const rows = nearest(vertical);
+  const columns = nearestIndices(horizontal);
+  const rows = nearestIndices(vertical);
   const data = new Uint8Array(rows.length * columns.length);
   const width = columns.length;
   for (let y = 0; y < rows.length; y++) {
@@ -211,7 +211,8 @@ export function resampleLabels(labels: LabelMap, vertical: Axis, horizontal: Axi
   return { width, height: rows.length, data };
 }
 
-function nearest(axis: Axis): Int32Array {
+/** For every wanted pixel: the source pixel under its centre. */
+export function nearestIndices(axis: Axis): Int32Array {
   const scale = axis.size / axis.scaled;
   return Int32Array.from({ length: axis.count }, (_, i) =>
     Math.min(axis.size - 1, Math.floor((scaledPosition(axis, i) + 0.5) * scale)),

@@ -6,6 +6,9 @@
 
 export type { Batch, BatchOptions } from '../data/batch.js';
 export { type Dataset, openDataset, type Sample } from '../data/dataset.js';
+export { type ExamineOptions, examine } from '../data/doctor/examine.js';
+export { type Preflight, type PreflightOptions, preflight } from '../data/doctor/preflight.js';
+export type { Finding, Report, Severity } from '../data/doctor/report.js';
 export { type LoaderOptions, loadBatches } from '../data/loader.js';
 export { ConfusionMatrix } from '../metrics/confusion.js';
 export { type AbsentRule, type ClassScores, type Scores, scores } from '../metrics/scores.js';

@@ -87,6 +87,7 @@ function loaderOptions(o: TrainOptions, startUpdate: number): LoaderOptions {
     startStep: startUpdate * recipe.accumulate,
     steps: recipe.updates * recipe.accumulate,
     ahead: 2 * recipe.accumulate,
+    ...(network.modalities && { modalities: network.modalities }),
     ...(recipe.jitter && { jitter: recipe.jitter }),
     ...(signal && { signal }),
   };
@@ -208,8 +209,8 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
       let micro: StepInput[] = [];
       let began = performance.now();
       if (!isPatienceOver()) {
-        for await (const { images, labels, epoch } of loadBatches(dataset, loaderOptions(o, update))) {
-          micro.push({ image: images, labels });
+        for await (const { images, labels, extra, epoch } of loadBatches(dataset, loaderOptions(o, update))) {
+          micro.push({ image: images, labels, ...(extra && { heads: extra }) });
           if (micro.length < recipe.accumulate) continue;
           const rate = rateAt(recipe.schedule, recipe.rate, update, recipe.updates, recipe.warmup);
           const losses = await step.run(micro, update, rate);

@@ -213,30 +213,42 @@ describe('data that cannot be used', () => {
       .png()
       .toBuffer();
 
-  it.each<[string, 'train' | 'eval', () => Uint8Array | Promise<Uint8Array>, RegExp]>([
-    ['labels that are no classes', 'train', () => filled(77), /holds labels that are no classes: 77.*\[ERR_MASK\]/],
-    ['colors in place of labels', 'eval', colors, /it is a colour picture \(RGB\).*\[ERR_MASK\]/],
-    [
-      'another size',
-      'eval',
-      () => filled(1, width + 1),
-      /differ in size: .*p1\.jpg' is 21 x 18.*22 x 18.*\[ERR_DATA\]/,
-    ],
-  ])('a mask with %s: one error that names it (%s)', async (_, command, mask, expected) => {
+  it.each<[string, () => Uint8Array | Promise<Uint8Array>, RegExp]>([
+    ['labels that are no classes', () => filled(77), /holds labels that are no classes: 77.*\[ERR_MASK\]/],
+    ['colors in place of labels', colors, /it is a colour picture \(RGB\).*\[ERR_MASK\]/],
+    ['another size', () => filled(1, width + 1), /differ in size: .*p1\.jpg' is 21 x 18.*22 x 18.*\[ERR_DATA\]/],
+  ])('scored, a mask with %s: one error that names it', async (_, mask, expected) => {
     const file = join(voc, 'SegmentationClass/p1.png');
     const good = await readFile(file);
     await writeFile(file, await mask());
     try {
-      const words = {
-        train: ['train', recipe, '--data', `voc:${voc}`, '--out', join(work, 'bad')],
-        eval: ['eval', '--data', `voc:${voc}`, '--long-side', '32'],
-      };
-      const { code, stdout, stderr } = await pixelwise(words[command]);
+      const { code, stdout, stderr } = await pixelwise(['eval', '--data', `voc:${voc}`, '--long-side', '32']);
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       // Training says what its rate means before it reads the first picture.
       expect(linesOf(stderr).filter((line) => !line.startsWith('rate '))).toHaveLength(1);
       expect(stderr).toContain(file);
       expect(stderr).toMatch(expected);
+    } finally {
+      await writeFile(file, good);
+    }
+  });
+
+  it('trained on, it is refused before the first step; --skip-bad goes on without it, and counts', async () => {
+    const file = join(voc, 'SegmentationClass/p1.png');
+    const good = await readFile(file);
+    await writeFile(file, filled(77));
+    try {
+      const words = ['train', recipe, '--set', 'updates=1', '--data', `voc:${voc}`, '--out', join(work, 'bad')];
+      const refused = await pixelwise(words);
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toMatch(
+        /Cannot train on 'train'.*\n.*no classes: 77.*p1\.png.*Fix:.*\n.*--skip-bad \[ERR_DATA\]\n$/,
+      );
+      expect(await filesIn(work)).not.toContainEqual(expect.stringMatching(/^bad/));
+      const skipped = await pixelwise([...words, '--skip-bad']);
+      expect(skipped.code).toBe(0);
+      expect(skipped.stderr).toMatch(/^train: 1 of \d+ samples left out, because they are broken: p1\n/);
+      expect(await filesIn(join(work, 'bad'))).toContain('model.safetensors');
     } finally {
       await writeFile(file, good);
     }

@@ -3,6 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
+import type { Dataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
 import { findNetwork } from '../../nets/catalogue.js';
@@ -15,7 +16,8 @@ import { resumable } from '../../train/resume.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
 import { print, say } from '../output.js';
-import { openData, stageModel, trainStage } from '../train-stage.js';
+import { stageModel, trainStage } from '../train-stage.js';
+import { type TrainingData, trainingData } from './train-data.js';
 
 const exists = async (file: string): Promise<boolean> => (await stat(file).catch(() => undefined)) !== undefined;
 
@@ -35,10 +37,31 @@ async function checkRunFolder(run: string, folders: readonly string[], resume: b
 }
 
 /** @throws ERR_RECIPE, ERR_DATA or ERR_WEIGHTS where a finished stage is of another run */
-async function checkDone(run: string, recipe: Recipe, network: Network, data: string): Promise<void> {
-  const [dataset] = await openData(data, recipe);
+async function checkDone(run: string, recipe: Recipe, network: Network, dataset: Dataset): Promise<void> {
   const graph = networkGraph(network, { classes: dataset.classes.length, size: network.inputSize });
   await resumable(run, recipe, dataset, graph);
+}
+
+/**
+ * The data of every stage, each split looked at once; undefined where Ctrl-C ended the look. Before the first update: what
+ * is missing or broken must not end the run at its first evaluation.
+ */
+async function openForStages(
+  spec: string,
+  stages: readonly Stage[],
+  skipBad: boolean,
+): Promise<TrainingData[] | undefined> {
+  const known = new Map<string, TrainingData>();
+  const data: TrainingData[] = [];
+  for (const { recipe } of stages) {
+    const splits = { train: recipe.split, held: recipe.evaluation?.split };
+    const key = JSON.stringify(splits);
+    const looked = known.get(key) ?? (await trainingData(spec, splits, skipBad));
+    if (!looked) return undefined;
+    known.set(key, looked);
+    data.push(looked);
+  }
+  return data;
 }
 
 /** A word as a shell reads it back. */
@@ -56,7 +79,7 @@ export const trainCommand = command({
     'pixelwise train staged.jsonc --data voc:VOC2012 --out runs/staged   # { "stages": ["RECIPE", "RECIPE", ...] }',
   ],
   options: {
-    data: { flags: '--data <kind:path>', description: 'the data set: voc:PATH or camvid:PATH', schema: text },
+    data: { flags: '--data <kind:path>', description: 'the data set, such as voc:PATH or folder:PATH', schema: text },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
     init: {
       flags: '--init <file|name>',
@@ -71,6 +94,11 @@ export const trainCommand = command({
       repeated: true,
     },
     printConfig: { flags: '--print-config', description: 'print the recipe as it would run, and stop', schema: flag },
+    skipBad: {
+      flags: '--skip-bad',
+      description: 'leave out samples that are broken, instead of refusing',
+      schema: flag,
+    },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
   },
@@ -92,8 +120,8 @@ export const trainCommand = command({
     const run = o.out ?? join('runs', recipeName);
     const folders = stages.map((_, i) => join(run, stageFolder(stages, i)));
     await checkRunFolder(run, folders, resume);
-    // Opened before the first update: a split that is missing must not end the run at its first evaluation.
-    for (const { recipe } of stages) await openData(data, recipe);
+    const looked = await openForStages(data, stages, o.skipBad);
+    if (!looked) return interruptedCode;
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
     // Gradients and updates without copies: about half the memory of the ordinary backend.
@@ -103,7 +131,7 @@ export const trainCommand = command({
       const prefix = stages.length === 1 ? '' : `stage ${i + 1}/${stages.length} ${stage.name}: `;
       const [begun, done] = [await exists(checkpointFile(folder)), await exists(stageModel(folder))];
       if (stages.length > 1 && done) {
-        await checkDone(folder, stage.recipe, networks[i]!, data);
+        await checkDone(folder, stage.recipe, networks[i]!, looked[i]!.dataset);
         say(`${prefix}done before`);
         continue;
       }
@@ -113,10 +141,20 @@ export const trainCommand = command({
       }
       const init = i === 0 ? o.init : stageModel(folders[i - 1]!);
       const called = stages.length === 1 ? recipeName : `${recipeName} ${stage.name}`;
-      const how = { recipe: stage.recipe, name: called, prefix, data, run: folder, resume: begun, init, json: o.json };
+      const how = {
+        recipe: stage.recipe,
+        name: called,
+        prefix,
+        data: looked[i]!,
+        run: folder,
+        resume: begun,
+        init,
+        json: o.json,
+      };
       if (!(await trainStage(how, engine, signal))) continue;
       const sets = o.set.flatMap((s) => ['--set', s]);
       const words = ['train', name, ...sets, '--data', data, '--out', run, '--resume'];
+      if (o.skipBad) words.push('--skip-bad');
       say(`Stopped and saved. Go on with: pixelwise ${words.map(quoted).join(' ')}`);
       return interruptedCode;
     }
