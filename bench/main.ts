@@ -6,6 +6,8 @@
 import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
 import { coldSegment } from './cold-segment.js';
+import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
+import { loadPth } from './load-pth.js';
 import { loader } from './loader.js';
 import { trainCamvid } from './train-camvid.js';
 import { trainFcn8s } from './train-fcn8s.js';
@@ -38,6 +40,8 @@ const benches: Readonly<Record<string, Bench>> = {
   'train-camvid': trainCamvid,
   'cold-segment': coldSegment,
   loader,
+  'load-pth': loadPth,
+  'infer-fcn-resnet50': inferFcnResnet50,
 };
 
 function usage(problem: string): PixelwiseError {

@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'ERR_GRAPH' // a graph that is not well formed, or an operator without a rule
   | 'ERR_ENGINE' // the engine refused to compile or to run
   | 'ERR_FILE' // a file or folder that is missing or cannot be read or written
+  | 'ERR_NETWORK' // a download that did not come through
   | 'ERR_FORMAT' // a file whose content is not what it should be
   | 'ERR_IMAGE' // a picture that cannot be decoded
   | 'ERR_MASK' // a label map that breaks the rules of label maps

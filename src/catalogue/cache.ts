@@ -6,6 +6,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { extname, isAbsolute, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { PixelwiseError } from '../errors.js';
 import { fileError, writeFileAtomic } from '../files.js';
 import type { Environment } from './proxy.js';
 
@@ -47,6 +48,21 @@ export async function findCached(
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Published weights that must be in the cache by now.
+ *
+ * @throws ERR_MODEL where they are not, with the command that pulls them
+ */
+export async function requireCached(name: string): Promise<CacheRecord & { readonly path: string }> {
+  const cached = await findCached(name);
+  if (cached) return cached;
+  throw new PixelwiseError(
+    'ERR_MODEL',
+    `'${name}' is known, but not in ${cacheFolder()}. Pull it first: pixelwise models pull ${name}`,
+    { subject: name },
+  );
 }
 
 export async function writeRecord(folder: string, record: CacheRecord): Promise<void> {

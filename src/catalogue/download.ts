@@ -57,7 +57,7 @@ const networkReasons: Readonly<Record<string, string>> = {
 class Interrupted extends Error {}
 
 const failure = (address: string, why: string, advice: string, cause?: unknown): PixelwiseError =>
-  new PixelwiseError('ERR_FILE', `Cannot download ${address}: ${why}. ${advice}`, { subject: address, cause });
+  new PixelwiseError('ERR_NETWORK', `Cannot download ${address}: ${why}. ${advice}`, { subject: address, cause });
 
 const byHand = 'Fetch it by other means and name the file with --from.';
 
@@ -231,7 +231,7 @@ async function attempt(address: string, part: string, o: DownloadOptions): Promi
  * and still has the same version. Beside it, `part.json` says what it is part of; both stay where a connection fails.
  *
  * @returns the number of bytes of the whole file
- * @throws ERR_FILE with the reason and what to do; the signal's reason
+ * @throws ERR_NETWORK with the reason and what to do; ERR_FILE where `part` cannot be written; the signal's reason
  */
 export async function download(address: string, part: string, options: DownloadOptions = {}): Promise<number> {
   const { attempts = 4, wait = 1000, signal } = options;

@@ -79,7 +79,8 @@ async function copy(file: string, part: string): Promise<number> {
  * A download that was cut off is gone on with, also by a later call. The file gets its final name only when it is whole and
  * agrees with the published check sum; where there is none, a file that differs from an earlier pull is refused.
  *
- * @throws ERR_MODEL for an unknown name, ERR_FILE where the file cannot be had or written, ERR_FORMAT where it is another file
+ * @throws ERR_MODEL for an unknown name, ERR_NETWORK where it cannot be had, ERR_FILE where a file cannot be read or written,
+ *   ERR_FORMAT where it is another file
  */
 export async function pull(name: string, options: PullOptions = {}): Promise<Pulled> {
   const entry = requirePublished(name);

@@ -52,9 +52,6 @@ function trunk(b: GraphBuilder, image: Value): Value {
   return inception(b, inception(b, x, '5a'), '5b');
 }
 
-/** Caffe's own names of what is named shorter here. */
-const bvlcNames = { 'conv1/7x7_s2': 'conv1', 'conv2/3x3_reduce': 'conv2_reduce', 'conv2/3x3': 'conv2' };
-
 const mean = caffe([104, 117, 123]);
 
 export const googlenet: Classifier = {
@@ -64,11 +61,6 @@ export const googlenet: Classifier = {
   classes: 1000,
   preprocessing: mean,
   inputSize: [224, 224],
-  aliases: new Map(
-    Object.entries(bvlcNames).flatMap(([theirs, ours]) =>
-      ['weight', 'bias'].map((kind) => [`${theirs}.${kind}`, `${ours}.${kind}`] as const),
-    ),
-  ),
   build(b, image, { classes = 1000 } = {}) {
     const pooled = b.op('GlobalAveragePool', [trunk(b, image)], {}, 'pool5');
     return linear(b, dropout(b, pooled, 0.4, 'pool5/drop'), 'loss3/classifier', classes, caffeMultipliers);

@@ -79,8 +79,6 @@ export interface Classifier {
   readonly inputSize: Pair;
   /** Draws the classifier; returns logits [N, classes]. */
   build(b: GraphBuilder, image: Value, options?: { readonly classes?: number }): Value;
-  /** Other names of its parameters, as further releases of the same weights use them: theirs to ours. */
-  readonly aliases?: ReadonlyMap<string, string>;
 }
 
 export interface GraphOptions extends BuildOptions {

@@ -68,24 +68,7 @@ export function vggHead(b: GraphBuilder, pool5: Value, o: VggHead = {}): Value {
   return dropout(b, fc7, 0.5, `drop7${suffix}`);
 }
 
-/** torchvision counts all layers of the trunk, ReLUs and pools included. */
-function torchvisionNames(depth: VggDepth): Map<string, string> {
-  const names = new Map<string, string>();
-  let index = 0;
-  convolutions[depth].forEach((count, block) => {
-    for (let i = 1; i <= count; i++, index += 2) names.set(`features.${index}`, `conv${block + 1}_${i}`);
-    index++;
-  });
-  for (const [theirs, ours] of Object.entries({ 0: 'fc6', 3: 'fc7', 6: 'fc8' }))
-    names.set(`classifier.${theirs}`, ours);
-  return new Map(
-    [...names].flatMap(([theirs, ours]) =>
-      ['weight', 'bias'].map((kind) => [`${theirs}.${kind}`, `${ours}.${kind}`] as const),
-    ),
-  );
-}
-
-/** The classifier, with the layer names of the authors' Caffe model; torchvision's are aliases. */
+/** The classifier, with the layer names of the authors' Caffe model. */
 export function vgg(depth: VggDepth): Classifier {
   return {
     name: `vgg${depth}`,
@@ -94,7 +77,6 @@ export function vgg(depth: VggDepth): Classifier {
     classes: 1000,
     preprocessing: caffeBgr,
     inputSize: [224, 224],
-    aliases: torchvisionNames(depth),
     build(b, image, { classes = 1000 } = {}) {
       const [, , , , pool5] = vggTrunk(b, image, { depth });
       const fc6 = b.relu(linear(b, pool5, 'fc6', 4096, caffeMultipliers));

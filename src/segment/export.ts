@@ -11,6 +11,7 @@ import { type NamedTensors, type Tensor, tensor } from '../graph/tensor.js';
 import type { Picture } from '../image/picture.js';
 import { anySizeGraphs } from '../nets/any-size.js';
 import { inputChannels, legalSide, type Network, networkGraph } from '../nets/network.js';
+import { foldBatchNorm } from '../surgery/fold-batch-norm.js';
 import { labelTail } from '../surgery/label-tail.js';
 import { withPreprocessing } from '../surgery/processing.js';
 import type { ModelDescription } from '../weights/model.js';
@@ -210,7 +211,7 @@ function notes(
  *   something else
  */
 export async function exportOnnx(source: ExportSource, options: ExportOptions = {}): Promise<ExportedModel> {
-  const { network, tensors: weights, description } = source;
+  const { network, tensors, description } = source;
   const channels = inputChannels(network);
   if (options.processing && channels !== 3) {
     throw new PixelwiseError(
@@ -228,11 +229,17 @@ export async function exportOnnx(source: ExportSource, options: ExportOptions = 
       { subject: network.name },
     );
   }
-  const metadata = notes(source, options, graphAt(source, options, [h, w]));
+  const graph = graphAt(source, options, [h, w]);
+  const metadata = notes(source, options, graph);
+  // A file of scores keeps every parameter under its name, so that it can be read back; one of labels is only to be run.
+  const folded = (g: Graph): Graph => (options.processing ? foldBatchNorm(g).graph : g);
+  const weights = options.processing ? foldBatchNorm(graph).fold(tensors) : tensors;
   const file = options.size
-    ? writeOnnx(graphAt(source, options, options.size), { weights, metadata }).model
+    ? writeOnnx(folded(graph), { weights, metadata }).model
     : writeDynamicOnnx(
-        anySizeGraphs(network, { classes: description.classes.length }).map((g) => finished(g, source, options)),
+        anySizeGraphs(network, { classes: description.classes.length }).map((g) =>
+          folded(finished(g, source, options)),
+        ),
         { weights, metadata, symbols: ['height', 'width'] },
       );
   options.signal?.throwIfAborted();

@@ -1,6 +1,6 @@
 /** @file A model from weights that were pulled. */
 
-import { cacheFolder, findCached } from '../catalogue/cache.js';
+import { requireCached } from '../catalogue/cache.js';
 import { convert } from '../catalogue/convert.js';
 import { labelSets } from '../catalogue/label-sets.js';
 import { PixelwiseError } from '../errors.js';
@@ -17,18 +17,11 @@ export async function loadPulled(entry: PublishedWeights): Promise<LoadedModel> 
   if (entry.kind === 'classifier') {
     throw new PixelwiseError(
       'ERR_MODEL',
-      `'${entry.name}' says what is in a picture, not where: a network is trained from it (pixelwise train --init). To label pictures, name a model.`,
+      `'${entry.name}' says what is in a picture, not where: a network is trained from it (pixelwise train RECIPE --init ${entry.name}). To label pictures, name a model.`,
       { subject: entry.name },
     );
   }
-  const cached = await findCached(entry.name);
-  if (!cached) {
-    throw new PixelwiseError(
-      'ERR_MODEL',
-      `The model '${entry.name}' is known, but not in ${cacheFolder()}. Pull it first: pixelwise models pull ${entry.name}`,
-      { subject: entry.name },
-    );
-  }
+  const cached = await requireCached(entry.name);
   const classes = entry.labels === undefined ? undefined : labelSets[entry.labels];
   const { description, tensors } = convert(await readBytes(cached.path), `${entry.name} (${cached.path})`, {
     network: entry.network,

@@ -96,7 +96,7 @@ describe('models pull', () => {
     const { address } = await serve(status(404));
     const ran = await run(['pull', unchecked, '--from', address]);
     expect(ran.code).toBe(1);
-    expect(ran.stderr).toMatch(/status 404.*--from.*\[ERR_FILE\]/);
+    expect(ran.stderr).toMatch(/status 404.*--from.*\[ERR_NETWORK\]/);
   });
 
   it('goes through a proxy', async () => {

@@ -5,30 +5,21 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Graph, Pair, Value } from '../../src/graph/ir.js';
 import { writeDynamicOnnx } from '../../src/graph/onnx/dynamic.js';
-import { floats, type NamedTensors } from '../../src/graph/tensor.js';
+import { readOnnx } from '../../src/graph/onnx/index.js';
+import { floats } from '../../src/graph/tensor.js';
 import { findNetwork } from '../../src/nets/catalogue.js';
-import { type Network, networkGraph } from '../../src/nets/network.js';
+import { legalSide, type Network, networkGraph } from '../../src/nets/network.js';
 import { checkParity, type ExportSource, exportOnnx } from '../../src/segment/export.js';
 import { labelTail } from '../../src/surgery/label-tail.js';
 import { withPreprocessing } from '../../src/surgery/processing.js';
 import { fill } from '../support/fill.js';
+import { filledWeights } from '../support/filled.js';
 import { runGraph } from '../support/run-graph.js';
 
 /** A network with weights of which none is zero. */
 function source(network: Network): ExportSource {
   const { parameters } = networkGraph(network, { size: network.inputSize, auxiliary: false });
-  const tensors: NamedTensors = new Map(
-    parameters.map(({ value: { name, shape } }, i) => {
-      if (name.endsWith('.bias')) return [name, fill(shape, i, 0.01)];
-      const fan = shape.slice(1).reduce((n, d) => n * d, 1);
-      return [
-        name,
-        /running_var|\.weight$/.test(name) && shape.length === 1
-          ? fill(shape, i, 0.1, 1)
-          : fill(shape, i, 1.5 / Math.sqrt(fan)),
-      ];
-    }),
-  );
+  const tensors = filledWeights(parameters);
   const { classes, preprocessing } = network;
   return {
     network,
@@ -55,14 +46,15 @@ const bytes = ([h, w]: Pair) => {
 
 describe('an exported file', () => {
   // Transposed convolutions and negative crops of one stride, interpolation, ceil pools of two kinds, global pooling.
-  it.each(['fcn-squeezenet', 'fcn-squeezenet-dilated', 'fcn-googlenet', 'fcn-resnet18'])(
+  it.each(['fcn-squeezenet', 'fcn-squeezenet-dilated', 'fcn-googlenet', 'fcn-resnet18', 'deeplab-msc-largefov-vgg16'])(
     '%s takes every size and gives the scores of the network in memory',
     async (name) => {
       const from = source(findNetwork(name));
       const { file, checks } = await exportOnnx(from);
+      const legal = (n: number) => legalSide(from.network, n);
       expect(checks.map((c) => c.size)).toEqual([
-        [97, 131],
-        [180, 113],
+        [legal(97), legal(131)],
+        [legal(180), legal(113)],
       ]);
       for (const { difference, allowed } of checks) expect(difference).toBeLessThanOrEqual(allowed);
       const session = await ort.InferenceSession.create(file);
@@ -117,6 +109,17 @@ describe('an exported file', () => {
       expect(size[0] < 32 || new Set(labels!.data as Uint8Array).size > 1).toBe(true);
     }
     await session.release();
+  });
+
+  it('of labels has its batch normalisation folded; of scores it keeps every parameter by name', async () => {
+    const from = source(findNetwork('fcn-resnet18'));
+    const size = [40, 56] as const;
+    const names = (file: Uint8Array) => [...readOnnx(file).weights.keys()];
+    const { file: labels } = await exportOnnx(from, { size, processing: true });
+    expect(readOnnx(labels).graph.nodes.filter((n) => n.op === 'BatchNormalization')).toEqual([]);
+    expect(names(labels)).not.toContain('backbone.bn1.running_mean');
+    const { file: scores } = await exportOnnx(from, { size });
+    expect(names(scores)).toEqual([...from.tensors.keys()]);
   });
 
   it('of one fixed size takes no other', async () => {

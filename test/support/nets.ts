@@ -62,6 +62,9 @@ export const references: Readonly<Record<string, Reference>> = {
   siftflow_fcn8s: of('siftflow-fcn8s', siftflow),
 };
 
+/** References that list parameters only. */
+export const withoutMaps: readonly string[] = ['fcn_resnet50_noaux_c5', 'siftflow_fcn16s'];
+
 interface ParameterList {
   /** Learnable ones. */
   readonly parameters: number;

@@ -1,7 +1,8 @@
 /** @file `pixelwise models`: what can be used, for people and for scripts. */
 
 import { describe, expect, it } from 'vitest';
-import { networks } from '../../src/nets/catalogue.js';
+import { classifiers, networks } from '../../src/nets/catalogue.js';
+import { parity } from '../../src/nets/parity.js';
 import { linesOf, pixelwiseHere } from '../support/cli.js';
 
 describe('models list', () => {
@@ -22,6 +23,25 @@ describe('models list', () => {
       default: 'voc-fcn-squeezenet',
     });
     expect(found.networks.map((n: { name: string }) => n.name)).toEqual(networks.map((n) => n.name));
+    expect(found.classifiers.map((n: { name: string }) => n.name)).toEqual(classifiers.map((n) => n.name));
+  });
+
+  it('says of every network how far from its reference it was measured, or that it has none', async () => {
+    const { stdout } = await pixelwiseHere(['models', 'list']);
+    const found = JSON.parse((await pixelwiseHere(['models', 'list', '--json'])).stdout);
+    for (const { name } of networks) {
+      const line = linesOf(stdout).find((l) => l.startsWith(`${name} `))!;
+      const record = parity[name];
+      const { parity: state } = found.networks.find((n: { name: string }) => n.name === name);
+      if (record) {
+        expect(line).toContain(`${record.largestRelativeDifference.toExponential(1)} of ${record.cases} case`);
+        expect(state).toEqual({ kind: 'measured', record });
+      } else {
+        expect(line).toContain('no reference; ');
+        expect(state.kind).toMatch(/^(shared|none)$/);
+        expect(line).toContain(state.instead);
+      }
+    }
   });
 });
 

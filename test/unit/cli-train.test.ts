@@ -2,7 +2,8 @@
 
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { prepareCache, writeRecord } from '../../src/catalogue/cache.js';
 import { zeros } from '../../src/graph/tensor.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { filesIn, linesOf, pixelwiseHere, temporaryFolder } from '../support/cli.js';
@@ -156,6 +157,23 @@ describe('data', () => {
 });
 
 describe('--init', () => {
+  it('takes pulled weights by name, and says how to pull those that are not here', async () => {
+    const cache = join(work, 'cache');
+    vi.stubEnv('PIXELWISE_CACHE', cache);
+    const words = ['train', recipe, '--data', `voc:${voc}`, '-o', join(work, 'pulled'), '--init', 'vgg16-caffe'];
+    expect(await refused(1, ...words)).toMatch(
+      /'vgg16-caffe' is known, but not in .*cache\. Pull it first: pixelwise models pull vgg16-caffe \[ERR_MODEL\]/,
+    );
+    // Read from the cache now; it fits nothing, which the error says by the file's name.
+    const content = writeSafetensors(new Map([['alien', zeros('float32', [2])]]));
+    const { files } = await prepareCache(cache);
+    await writeFile(join(files, 'abc.safetensors'), content);
+    const record = { name: 'vgg16-caffe', address: 'x', sha256: 'abc', bytes: content.length, file: 'abc.safetensors' };
+    await writeRecord(cache, record);
+    expect(await refused(1, ...words)).toMatch(/abc\.safetensors.*\[ERR_WEIGHTS\]/);
+    vi.unstubAllEnvs();
+  });
+
   it("with another network's weights says how the two differ", async () => {
     const file = join(work, 'other.safetensors');
     const names = Array.from({ length: 12 }, (_, i) => `layer${i}.conv.weight`);

@@ -104,7 +104,7 @@ describe('download', () => {
 
   it('gives up after some attempts that bring nothing', async () => {
     const { address, requests } = await serve((_, res) => res.destroy());
-    await expect(fetchIt(address, { attempts: 3 })).rejects.toMatchObject({ code: 'ERR_FILE', subject: address });
+    await expect(fetchIt(address, { attempts: 3 })).rejects.toMatchObject({ code: 'ERR_NETWORK', subject: address });
     expect(requests).toHaveLength(3);
   });
 

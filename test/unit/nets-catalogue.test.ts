@@ -2,9 +2,12 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../src/graph/builder.js';
+import { differentiate } from '../../src/graph/differentiate.js';
 import type { Graph, Pair } from '../../src/graph/ir.js';
 import { countMacs } from '../../src/graph/macs.js';
-import { formatShape } from '../../src/graph/tensor.js';
+import { readOnnx, writeOnnx } from '../../src/graph/onnx/index.js';
+import { formatShape, sizeOf } from '../../src/graph/tensor.js';
 import { classifiers, findClassifier, findNetwork, networks } from '../../src/nets/catalogue.js';
 import { countParameters, learnable } from '../../src/nets/count.js';
 import {
@@ -15,8 +18,10 @@ import {
   nearestSide,
   networkGraph,
 } from '../../src/nets/network.js';
+import { parityOf } from '../../src/nets/parity-state.js';
 import type { Upsampling } from '../../src/nets/upsample.js';
-import { parameterLists, references } from '../support/nets.js';
+import { trainingMode } from '../../src/surgery/training-mode.js';
+import { parameterLists, references, withoutMaps } from '../support/nets.js';
 
 /** Odd, small, flat and even sizes. */
 const sizes = [
@@ -35,6 +40,24 @@ const listed = (graph: Graph): string[] =>
   graph.parameters
     .filter((p) => p.init.kind !== 'bilinear' || p.trainable)
     .map((p) => `${p.value.name} ${formatShape(p.value.shape)}`);
+
+/** The published files hold an activation in each down-sampling unit whose result the network does not read. */
+const unreadInEspnetv2 = [2, 3, 4].map((level) => `base_net.level${level}_0.eesp.module_act.weight`);
+
+/** Every score map that a loss may lie on. */
+function everyHead(network: Network): string[] {
+  const b = new GraphBuilder(network.name);
+  const { auxiliary, heads } = network.build(
+    b,
+    b.input('image', 'float32', [1, inputChannels(network), ...legal(network, [33, 41])]),
+  );
+  return ['scores', ...(auxiliary ? ['auxiliary'] : []), ...Object.keys(heads ?? {})];
+}
+
+/** Networks that a reference with recorded maps is of. */
+const referenced = new Set(
+  Object.entries(references).flatMap(([name, r]) => (withoutMaps.includes(name) ? [] : [r.network.name])),
+);
 
 describe.each(networks)('$name', (network) => {
   it('has a score of every class for every pixel, at any legal size and number of classes', () => {
@@ -66,6 +89,60 @@ describe.each(networks)('$name', (network) => {
       if (kind === 'normal') expect(p.init.std).toBeGreaterThan(0);
       if (kind === 'uniform') expect(p.init.bound).toBeGreaterThan(0);
     }
+  });
+
+  it('has a gradient, in its shape, for every parameter that is trained, learned deconvolutions included', () => {
+    const size = legal(network, [33, 41]);
+    for (const learned of [{}, { upsampling: 'learned' as const }]) {
+      const drawn = networkGraph(network, { size, outputs: everyHead(network), ...learned });
+      const { b, substituteOf } = trainingMode(drawn);
+      // All heads at once, as trainers with a second loss do.
+      const loss = drawn.outputs
+        .map(({ value }) => substituteOf(value))
+        .map((scores) => b.reduceSum(b.mul(scores, scores), [0, 1, 2, 3]))
+        .reduce((sum, one) => b.add(sum, one));
+      const trained = b.parameters.filter((p) => p.trainable);
+      const found = differentiate(
+        b,
+        loss,
+        trained.map((p) => p.value),
+      );
+      const without = trained.filter((p, i) => !found[i] || sizeOf(found[i].shape) !== sizeOf(p.value.shape));
+      const unread = /^espnetv2/.test(network.name) ? unreadInEspnetv2 : [];
+      expect(without.map((p) => p.value.name)).toEqual(unread);
+    }
+  });
+
+  it('is the same graph after it was written as ONNX and read back', () => {
+    const graph = networkGraph(network, { size: legal(network, [33, 41]), outputs: everyHead(network) });
+    expect(readOnnx(writeOnnx(graph).model).graph).toEqual(graph);
+  });
+
+  it('refuses every other size, and names the one to pad to', () => {
+    for (const size of [
+      [0, 64],
+      [64, -1],
+      [64.5, 64],
+      [Number.NaN, 64],
+    ] as const) {
+      expect(() => networkGraph(network, { size })).toThrow(expect.objectContaining({ code: 'ERR_SHAPE' }));
+    }
+    for (let n = 1; n <= 120; n++) {
+      const padded = legalSide(network, n);
+      const build = () => networkGraph(network, { size: [n, padded] });
+      if (padded === n) continue;
+      expect(build).toThrow(expect.objectContaining({ code: 'ERR_SHAPE', subject: network.name }));
+      expect(build).toThrow(`received ${n}x${padded}. Pad to ${padded}x${padded}.`);
+      expect(legalSide(network, padded)).toBe(padded);
+    }
+  });
+
+  it('says how far it is from a reference, or what stands for one', () => {
+    const state = parityOf(network.name);
+    if (state.kind === 'measured') expect(state.record.largestRelativeDifference).toBeLessThan(1e-4);
+    else expect(state.instead).not.toBe('');
+    if (state.kind === 'shared') expect(parityOf(state.like).kind).toBe('measured');
+    expect(referenced.has(network.name)).toBe(state.kind === 'measured');
   });
 
   it('refuses an impossible number of classes', () => {
@@ -211,12 +288,6 @@ describe('classifiers', () => {
 
   it('squeezenet1_0 has the names of torchvision', () => {
     expect(listed(classifierGraph(findClassifier('squeezenet1_0')))).toEqual(parameterLists.squeezenet1_0!.tensors);
-  });
-
-  it.each(classifiers.filter((c) => c.aliases))('$name: every alias leads to a parameter', (classifier) => {
-    const names = new Set(classifierGraph(classifier).parameters.map((p) => p.value.name));
-    expect([...classifier.aliases!.values()].filter((ours) => !names.has(ours))).toEqual([]);
-    expect(new Set(classifier.aliases!.values()).size).toBe(classifier.aliases!.size);
   });
 });
 

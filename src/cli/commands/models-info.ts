@@ -9,7 +9,7 @@ import { nearest } from '../../nearest.js';
 import { classifiers, networks } from '../../nets/catalogue.js';
 import { learnable } from '../../nets/count.js';
 import { type Classifier, classifierGraph, type Network, networkGraph } from '../../nets/network.js';
-import { parity } from '../../nets/parity.js';
+import { parityOf, parityText } from '../../nets/parity-state.js';
 import { type Checksum, findPublished, type PublishedWeights, published } from '../../nets/published.js';
 import { defaultModel } from '../../segment/default-model.js';
 import { loadModel, shippedModels } from '../../segment/model.js';
@@ -25,7 +25,6 @@ function weightsInfo(p: PublishedWeights) {
 
 /** What is known of a network or classifier itself. */
 function networkInfo(n: Network | Classifier, graph: Graph) {
-  const measured = Object.hasOwn(parity, n.name) ? parity[n.name] : undefined;
   return {
     network: n.name,
     title: n.title,
@@ -33,7 +32,7 @@ function networkInfo(n: Network | Classifier, graph: Graph) {
     macs: countMacs(graph),
     inputSize: n.inputSize,
     stride: 'stride' in n ? n.stride : 'whole picture',
-    parity: measured ?? 'not measured',
+    parity: parityOf(n.name),
     classCount: n.classes,
     preprocessing: n.preprocessing,
     paper: n.source,
@@ -103,7 +102,9 @@ export const infoText = (found: Readonly<Record<string, unknown>>): string =>
 /** Everything there is, by name. */
 export async function list(json: boolean): Promise<string> {
   const shipped = await shippedModels();
-  const rows = networks.map((n) => ({ name: n.name, ...networkInfo(n, graphOf(n)) }));
+  const everything: readonly (Network | Classifier)[] = [...networks, ...classifiers];
+  const all = everything.map((n) => ({ name: n.name, ...networkInfo(n, graphOf(n)) }));
+  const rows = all.slice(0, networks.length);
   const pullable = await Promise.all(
     published.map(async (p) => ({
       ...weightsInfo(p),
@@ -112,13 +113,20 @@ export async function list(json: boolean): Promise<string> {
       cached: !!(await findCached(p.name)),
     })),
   );
-  if (json) return JSON.stringify({ models: shipped, default: defaultModel, networks: rows, published: pullable });
+  if (json)
+    return JSON.stringify({
+      models: shipped,
+      default: defaultModel,
+      networks: rows,
+      classifiers: all.slice(networks.length),
+      published: pullable,
+    });
   const count = (n: number): string => n.toLocaleString('en-US');
   return [
     `models that ship with pixelwise: ${shipped.map((m) => (m === defaultModel ? `${m} (default)` : m)).join(', ') || 'none'}`,
     '',
     table([
-      ['network', 'parameters', 'GMACs', 'at', 'classes', 'title'],
+      ['network', 'parameters', 'GMACs', 'at', 'classes', 'title', 'parity'],
       ...rows.map((r) => [
         r.name,
         count(r.parameters),
@@ -126,8 +134,11 @@ export async function list(json: boolean): Promise<string> {
         r.inputSize.join('x'),
         String(r.classCount),
         r.title,
+        parityText(r.name),
       ]),
     ]),
+    '',
+    'parity: largest difference of a score from PyTorch in float64, over the largest score',
     '',
     `weights to pull, into ${cacheFolder()}:`,
     table([

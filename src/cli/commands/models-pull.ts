@@ -68,7 +68,7 @@ export async function pullWeights(
     say(
       entry.kind === 'network'
         ? `use it: pixelwise segment PHOTO --model ${entry.name}`
-        : `start a training from it: pixelwise train RECIPE --init ${path}`,
+        : `start a training from it: pixelwise train RECIPE --init ${entry.name}`,
     );
     print(path);
     return 0;

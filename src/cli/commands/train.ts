@@ -4,6 +4,7 @@ import { appendFile, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { requireCached } from '../../catalogue/cache.js';
 import { type Dataset, openDataset } from '../../data/dataset.js';
 import type { Engine } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
@@ -13,6 +14,7 @@ import type { NamedTensors } from '../../graph/tensor.js';
 import { nearest } from '../../nearest.js';
 import { findNetwork } from '../../nets/catalogue.js';
 import { type Network, networkGraph } from '../../nets/network.js';
+import { findPublished } from '../../nets/published.js';
 import { evaluate } from '../../segment/evaluate.js';
 import { fitModel } from '../../segment/model.js';
 import { checkpointFile, loadCheckpoint } from '../../train/checkpoint.js';
@@ -41,18 +43,26 @@ async function findRecipe(name: string): Promise<string> {
   );
 }
 
+/** A file, or published weights by their name once they are in the cache. A file of that name comes first. */
+async function findWeights(given: string): Promise<string> {
+  const entry = findPublished(given);
+  if (!entry || (await stat(given).catch(() => undefined))) return given;
+  return (await requireCached(entry.name)).path;
+}
+
 /** Fewer parameters filled than this share: the file is of another network. */
 const leastFilled = 0.1;
 
 /** Weights to start from, under whatever names they were published. What they lack starts from the seed, and both are said. */
-async function startingWeights(file: string, network: Network, classes: number): Promise<NamedTensors> {
+async function startingWeights(from: string, network: Network, classes: number): Promise<NamedTensors> {
+  const file = await findWeights(from);
   const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
   const graph = networkGraph(network, { classes, size: network.inputSize });
   const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
   const { tensors, report } = transplant(expected, given, { source: file });
   // Strictly read, such a file is an error that says how the two differ.
   if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });
-  say(`${file}: ${describeTransplant(report).join('; ')}`);
+  say(`${from}: ${describeTransplant(report).join('; ')}`);
   return tensors;
 }
 
@@ -166,13 +176,18 @@ export const trainCommand = command({
   summary: 'train a network by a recipe (a name or a file)',
   examples: [
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --init squeezenet1_0.pth --out runs/first',
+    'pixelwise models pull vgg16-caffe && pixelwise train fcn8s.jsonc --data voc:VOC2012 --init vgg16-caffe',
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --out runs/first --resume',
     'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
   ],
   options: {
     data: { flags: '--data <kind:path>', description: 'the data set, such as folder:PATH or voc:PATH (docs/data.md)', schema: text },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
-    init: { flags: '--init <file>', description: 'weights to start from (.pth, .safetensors, ...)', schema: text },
+    init: {
+      flags: '--init <file|name>',
+      description: 'weights to start from: a file (.pth, .safetensors, ...), or published ones that were pulled',
+      schema: text,
+    },
     resume: { flags: '--resume', description: "go on from the folder's checkpoint", schema: flag },
     set: {
       flags: '--set <key=value>',
