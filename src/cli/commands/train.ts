@@ -181,7 +181,11 @@ export const trainCommand = command({
     'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
   ],
   options: {
-    data: { flags: '--data <kind:path>', description: 'the data set, such as folder:PATH or voc:PATH (docs/data.md)', schema: text },
+    data: {
+      flags: '--data <kind:path>',
+      description: 'the data set, such as folder:PATH or voc:PATH (docs/data.md)',
+      schema: text,
+    },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
     init: {
       flags: '--init <file|name>',
