@@ -4,6 +4,7 @@ import { type DecodedPng, decode, encode, hasPngSignature } from 'fast-png';
 import { internal, PixelwiseError } from '../errors.js';
 import { type FilePath, readBytes, toPath } from '../files.js';
 import type { Palette } from './palette.js';
+import { isPngBomb } from './png-data.js';
 
 /** The label of pixels that count neither in training nor in evaluation. */
 export const voidLabel = 255;
@@ -38,6 +39,9 @@ export async function readLabelMap(file: FilePath): Promise<LabelMap> {
  */
 export function decodeLabelMap(bytes: Uint8Array, name = 'mask'): LabelMap {
   const { width, height, depth } = checkHeader(bytes, name);
+  if (isPngBomb(bytes, height * Math.ceil((width * depth) / 8))) {
+    throw maskError(name, `its data unpacks to far more than ${width} x ${height} pixels. Refused as a bomb`);
+  }
   let png: DecodedPng;
   try {
     png = decode(bytes, { checkCrc: true });

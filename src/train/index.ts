@@ -5,10 +5,12 @@
  */
 
 export type { Batch, BatchOptions } from '../data/batch.js';
-export { type Dataset, openDataset, type Sample } from '../data/dataset.js';
+export { type Dataset, type OpenOptions, openDataset, type Sample } from '../data/dataset.js';
 export { type ExamineOptions, examine } from '../data/doctor/examine.js';
 export { type Preflight, type PreflightOptions, preflight } from '../data/doctor/preflight.js';
 export type { Finding, Report, Severity } from '../data/doctor/report.js';
+export type { DepthMap, FurtherInput, Place, StoredLabels } from '../data/formats/layout.js';
+export { convertNyudv2, type NyudFiles, type NyudOptions } from '../data/formats/nyudv2-convert.js';
 export { type LoaderOptions, loadBatches } from '../data/loader.js';
 export { ConfusionMatrix } from '../metrics/confusion.js';
 export { type AbsentRule, type ClassScores, type Scores, scores } from '../metrics/scores.js';

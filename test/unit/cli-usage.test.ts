@@ -24,7 +24,7 @@ describe('usage', () => {
     ['train without a recipe', ['train'], /missing required argument 'recipe'/],
     ['train without data', ['train', 'voc-fcn-squeezenet'], /--data voc:PATH.*\[ERR_USAGE\]/],
     ['eval without data', ['eval'], /--data/],
-    ['eval of an unknown kind', ['eval', '--data', 'coco:/x'], /Expected KIND:PATH with KIND one of voc, camvid/],
+    ['eval of an unknown kind', ['eval', '--data', 'imagenet:/x'], /Expected KIND:PATH with KIND one of voc, /],
     ['an impossible number', ['segment', 'x.jpg', '--threads', '2.5'], /--threads.*2\.5.*whole number/],
     ['a number out of range', ['segment', 'x.jpg', '--opacity', '3'], /--opacity.*'3'.*1/],
     ['an unknown rule', ['eval', '--data', 'voc:/x', '--absent', 'zero'], /--absent.*"skip"/],

@@ -1,8 +1,11 @@
 /** @file Annotations that were drawn: labelme, CVAT, Label Studio. The same shapes in each tool give the same labels. */
 
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/dataset.js';
+import { PixelwiseError } from '../../src/errors.js';
 import { brushBytes } from '../support/brush.js';
 import { failure, indexPng, photo, type Tree, writeTree } from '../support/tree.js';
 
@@ -319,5 +322,81 @@ describe('label-studio', () => {
     const error = await failure(openDataset(`label-studio:${root}/export.json`, 'all'));
     expect(error.message).toContain("are named 'a b.jpg'");
     expect((await openDataset(`label-studio:${root}/export.json?images=${root}/other`, 'all')).ids).toEqual(['a b']);
+  });
+});
+
+describe('whatever stands in the file', () => {
+  const files: Record<string, readonly [spec: string, file: string, content: string]> = {
+    labelme: [
+      'labelme:',
+      'a.json',
+      JSON.stringify({
+        shapes: [{ label: 'cat', points: pairs(cat), shape_type: 'polygon' }],
+        imagePath: 'a.jpg',
+        imageHeight: 4,
+        imageWidth: 5,
+      }),
+    ],
+    cvat: [
+      'cvat:',
+      'annotations.xml',
+      '<annotations><image name="a.jpg" width="5" height="4"><polygon label="cat" points="1,1;4,1;4,3"/></image></annotations>',
+    ],
+    'label-studio': [
+      'label-studio:',
+      'e.json',
+      JSON.stringify([
+        {
+          data: { image: 'a.jpg' },
+          annotations: [
+            {
+              result: [
+                {
+                  type: 'polygonlabels',
+                  original_width: 5,
+                  original_height: 4,
+                  value: {
+                    points: [
+                      [0, 0],
+                      [60, 0],
+                      [60, 60],
+                    ],
+                    polygonlabels: ['cat'],
+                  },
+                },
+              ],
+            },
+          ],
+        },
+      ]),
+    ],
+  };
+
+  it.each(Object.keys(files))('%s: labels or an error of the project, never anything else', async (kind) => {
+    const [prefix, name, content] = files[kind] as (typeof files)[string];
+    const root = await writeTree({ 'a.jpg': jpeg });
+    const spec = `${prefix}${root}${kind === 'label-studio' ? `/${name}` : ''}`;
+    const read = async (): Promise<unknown> => (await openDataset(spec, 'all')).load(0);
+    await writeFile(join(root, name), content);
+    await read();
+    const change = fc.tuple(
+      fc.nat(content.length - 1),
+      fc.nat(4),
+      fc.constantFrom('', '"', '-', '9', 'e9', '<', '}', 'null', ';'),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        let text = content;
+        for (const [at, length, put] of changes) text = text.slice(0, at) + put + text.slice(at + length);
+        await writeFile(join(root, name), text);
+        const error: unknown = await read().then(
+          () => undefined,
+          (cause: unknown) => cause,
+        );
+        if (error !== undefined) expect(error).toBeInstanceOf(PixelwiseError);
+        if (error instanceof PixelwiseError) expect(error.code).not.toBe('ERR_INTERNAL');
+      }),
+      { numRuns: 40 },
+    );
   });
 });

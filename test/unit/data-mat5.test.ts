@@ -109,7 +109,7 @@ describe('bad files', () => {
 
   it('a bomb is stopped while it unpacks', () => {
     const head = mat5({}).subarray(0, 128);
-    const packed = deflateSync(new Uint8Array(2 ** 26 + 1));
+    const packed = deflateSync(new Uint8Array(2 ** 26 + 1), { level: 1 });
     const tag = Buffer.alloc(8);
     tag.writeUInt32LE(15);
     tag.writeUInt32LE(packed.length, 4);

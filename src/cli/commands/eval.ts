@@ -70,7 +70,11 @@ export const evalCommand = command({
     'pixelwise eval --data voc:VOC2012 --model runs/mine/last.safetensors --json',
   ],
   options: {
-    data: { flags: '--data <kind:path>', description: 'the data set: voc:PATH or camvid:PATH', schema: z.string() },
+    data: {
+      flags: '--data <kind:path>',
+      description: 'the data set, such as folder:PATH or voc:PATH (docs/data.md)',
+      schema: z.string(),
+    },
     split: { flags: '--split <name>', description: 'the split', schema: z.string().default('val') },
     model: {
       flags: '-m, --model <id|file>',

@@ -79,7 +79,11 @@ export const trainCommand = command({
     'pixelwise train staged.jsonc --data voc:VOC2012 --out runs/staged   # { "stages": ["RECIPE", "RECIPE", ...] }',
   ],
   options: {
-    data: { flags: '--data <kind:path>', description: 'the data set, such as voc:PATH or folder:PATH', schema: text },
+    data: {
+      flags: '--data <kind:path>',
+      description: 'the data set, such as folder:PATH or voc:PATH (docs/data.md)',
+      schema: text,
+    },
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
     init: {
       flags: '--init <file|name>',

@@ -3,6 +3,7 @@
 import { decode, hasPngSignature } from 'fast-png';
 import { PixelwiseError } from '../../errors.js';
 import { readBytes } from '../../files.js';
+import { isPngBomb } from '../../image/png-data.js';
 import type { DepthMap } from './layout.js';
 
 const maxPixels = 2 ** 26;
@@ -27,6 +28,9 @@ export async function readDepth(file: string): Promise<DepthMap> {
   }
   if (width === 0 || height === 0 || width * height > maxPixels) {
     throw refuse(`its size ${width} x ${height} is not possible. Expected 1 to ${maxPixels} pixels`);
+  }
+  if (isPngBomb(bytes, height * width * 2)) {
+    throw refuse(`its data unpacks to far more than ${width} x ${height} pixels. Refused as a bomb`);
   }
   try {
     return { width, height, data: Float32Array.from(decode(bytes, { checkCrc: true }).data) };

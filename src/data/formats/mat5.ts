@@ -230,12 +230,14 @@ export function labelsOfMatrix(matrix: Matrix, file: string, add = 0): StoredLab
   if (matrix.dimensions.length !== 2 || width === 0 || height === 0) {
     throw bad(`they are ${matrix.dimensions.join(' x ')}. Expected a map of height x width`);
   }
+  const { data: from } = matrix;
   const data = new Uint16Array(width * height);
-  for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) {
-      const label = (matrix.data[x * height + y] as number) + add;
-      if (!Number.isInteger(label) || label < 0 || label > 0xffff) {
-        throw bad(`they hold ${label - add}. Expected integers from ${-add} to ${0xffff - add}`);
+  for (let x = 0, at = 0; x < width; x++) {
+    for (let y = 0; y < height; y++, at++) {
+      const label = (from[at] as number) + add;
+      // Not so for fractions, NaN, and whatever 16 bits do not hold.
+      if (label !== (label & 0xffff)) {
+        throw bad(`they hold ${from[at]}. Expected integers from ${-add} to ${0xffff - add}`);
       }
       data[y * width + x] = label;
     }
