@@ -3,11 +3,14 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
+import { spellOutLoss } from '../surgery/spell-out-loss.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
 import { type CrossEntropyOptions, crossEntropy } from './loss.js';
 
 export interface ObjectiveOptions extends CrossEntropyOptions {
   readonly batchNorm?: 'batch' | 'frozen';
+  /** Weight of the loss on the output `auxiliary`, which is added (torchvision's segmentation reference: 0.5). */
+  readonly auxiliary?: number;
   /** Prefix of the gradient outputs. */
   readonly prefix?: string;
 }
@@ -52,10 +55,16 @@ function ordered(graph: Graph): Graph {
  */
 export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
   const { b, masks, statistics } = trainingMode(network, options);
-  const found = b.finish().outputs.find((o) => o.name === 'scores')!;
-  const scores = found.value;
+  const maps = b.finish().outputs.filter((o) => o.name === 'scores' || o.name === 'auxiliary');
+  const scores = maps.find((o) => o.name === 'scores')!.value;
+  const second = maps.find((o) => o.name === 'auxiliary')?.value;
   const [n, , h, w] = scores.shape as [number, number, number, number];
-  const loss = crossEntropy(b, scores, b.input('labels', 'uint8', [n, h, w]), options);
+  const labels = b.input('labels', 'uint8', [n, h, w]);
+  const main = crossEntropy(b, scores, labels, options);
+  const loss =
+    second && options.auxiliary
+      ? b.add(main, b.mul(crossEntropy(b, second, labels, options), b.scalar(options.auxiliary)))
+      : main;
   const candidates = b.parameters.filter((p) => p.trainable);
   const gradients = differentiate(
     b,
@@ -74,8 +83,8 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
     b.output(`running/${name}`, value);
     replaced[`running/${name}`] = name;
   }
-  const { outputs, ...rest } = b.finish();
+  const { outputs, ...rest } = spellOutLoss(b.finish());
   // The scores themselves stay inside: fetching them would copy the largest map of the network.
-  const graph = ordered({ ...rest, outputs: outputs.filter((o) => o !== found) });
+  const graph = ordered({ ...rest, outputs: outputs.filter((o) => !maps.some((m) => m.name === o.name)) });
   return { graph, trained, masks, statistics: replaced };
 }
