@@ -3,8 +3,10 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
+import { reluAfterConcat } from '../surgery/relu-after-concat.js';
 import { spellOutLoss } from '../surgery/spell-out-loss.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
+import { winograd } from '../surgery/winograd.js';
 import { type CrossEntropyOptions, crossEntropy } from './loss.js';
 
 export interface ObjectiveOptions extends CrossEntropyOptions {
@@ -54,7 +56,7 @@ function ordered(graph: Graph): Graph {
  * (uint8 [N, H, W], 255 = void) and its gradients. Outputs: `loss` and one gradient per trained parameter.
  */
 export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
-  const { b, masks, statistics } = trainingMode(network, options);
+  const { b, masks, statistics } = trainingMode(reluAfterConcat(winograd(network)), options);
   const maps = b.finish().outputs.filter((o) => o.name === 'scores' || o.name === 'auxiliary');
   const scores = maps.find((o) => o.name === 'scores')!.value;
   const second = maps.find((o) => o.name === 'auxiliary')?.value;
