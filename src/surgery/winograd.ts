@@ -89,13 +89,21 @@ function transformedTiles(b: GraphBuilder, x: Value, { tiles }: Tiling): Value {
 }
 
 /** Winograd's form of a convolution x [N, C, H, W] with w [O, C, 3, 3]. */
-function winogradConv(b: GraphBuilder, x: Value, w: Value, y: Value, pads: ConvAttributes['pads'], t: Tiling): Value {
+function winogradConv(
+  b: GraphBuilder,
+  [x, w, y]: readonly [Value, Value, Value],
+  pads: ConvAttributes['pads'],
+  t: Tiling,
+  note: (names: readonly string[]) => void,
+): Value {
   const [o, c] = w.shape as [number, number];
   const [n, , height, width] = y.shape as [number, number, number, number];
   const matrix = b.constant(floats([16, 9], square(kernels)), 'kernels');
   const product = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
   const u = b.reshape(b.op('Gemm', [matrix, b.reshape(w, [o * c, 9])], product), [16, o, c]);
+  const before = b.nodes.length;
   const v = transformedTiles(b, phases(b, x, pads, t), t);
+  note(b.nodes.slice(before).map((node) => node.name));
   const m = b.op('MatMul', [u, v], {});
   const back = b.constant(floats([4, 16], square(results)), 'results');
   const { dilation: d, tiles, covered } = t;
@@ -105,7 +113,12 @@ function winogradConv(b: GraphBuilder, x: Value, w: Value, y: Value, pads: ConvA
   return b.slice(whole, [2, 3], [0, 0], [height, width]);
 }
 
-function tiled(node: Node, inputs: readonly (Value | undefined)[], b: GraphBuilder): readonly Value[] | undefined {
+function tiled(
+  node: Node,
+  inputs: readonly (Value | undefined)[],
+  b: GraphBuilder,
+  note: (names: readonly string[]) => void,
+): readonly Value[] | undefined {
   if (node.op !== 'Conv') return undefined;
   const { strides, dilations, group, pads } = node.attributes;
   const [x, w, bias] = inputs as [Value, Value, Value?];
@@ -114,9 +127,19 @@ function tiled(node: Node, inputs: readonly (Value | undefined)[], b: GraphBuild
   if (!plain || dilations[0] !== dilations[1]) return undefined;
   const tiling = tilingOf(y, dilations[0]);
   if (!pays(x, w, y, tiling)) return undefined;
-  const sum = winogradConv(b, x, w, y, pads, tiling);
+  const sum = winogradConv(b, [x, w, y], pads, tiling, note);
   return [bias ? b.add(sum, b.reshape(bias, [1, bias.shape[0]!, 1, 1]), node.name) : sum];
 }
 
+export interface Winograd {
+  readonly graph: Graph;
+  /** For each of its convolutions the names of the nodes that transform the tiles: four times the map, cheaply made anew. */
+  readonly tiles: readonly (readonly string[])[];
+}
+
 /** The graph with those 3x3 convolutions in Winograd's form that gain by it; the numbers are the same up to rounding. */
-export const winograd = (graph: Graph): Graph => rewrite(graph, tiled).b.finish();
+export function winograd(graph: Graph): Winograd {
+  const tiles: (readonly string[])[] = [];
+  const { b } = rewrite(graph, (node, inputs, b) => tiled(node, inputs, b, (names) => tiles.push(names)));
+  return { graph: b.finish(), tiles };
+}

@@ -3,16 +3,19 @@
 import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
+import { type Group, recompute, segmentsOf } from '../surgery/recompute.js';
 import { reluAfterConcat } from '../surgery/relu-after-concat.js';
 import { spellOutLoss } from '../surgery/spell-out-loss.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
-import { winograd } from '../surgery/winograd.js';
+import { type Winograd, winograd } from '../surgery/winograd.js';
 import { type CrossEntropyOptions, crossEntropy } from './loss.js';
 
 export interface ObjectiveOptions extends CrossEntropyOptions {
   readonly batchNorm?: 'batch' | 'frozen';
   /** Weight of the loss on the output `auxiliary`, which is added (torchvision's segmentation reference: 0.5). */
   readonly auxiliary?: number;
+  /** Parts of the forward pass of which all but the last are computed twice, for less memory. Default 1: none. */
+  readonly checkpointing?: number;
   /** Prefix of the gradient outputs. */
   readonly prefix?: string;
 }
@@ -51,12 +54,25 @@ function ordered(graph: Graph): Graph {
   return { ...graph, nodes: [...inner.reverse(), ...ends] };
 }
 
+/** What is made twice: segments where they were asked for, otherwise only the tiles of Winograd's convolutions. */
+function thriftier(graph: Graph, forward: number, { tiles }: Winograd, checkpointing: number): Graph {
+  if (checkpointing > 1) return recompute(graph, forward, segmentsOf(graph, forward, checkpointing));
+  const nodes = new Map(graph.nodes.slice(0, forward).map((node) => [node.name, node]));
+  const groupOf = (names: readonly string[]): Group =>
+    new Map(
+      names.flatMap((name) => nodes.get(name) ?? []).flatMap((node) => node.outputs.map((v) => [v, node] as const)),
+    );
+  return recompute(graph, forward, tiles.map(groupOf));
+}
+
 /**
  * Extends a network's graph, which has an output `scores` [N, C, H, W], by the cross entropy against an input `labels`
  * (uint8 [N, H, W], 255 = void) and its gradients. Outputs: `loss` and one gradient per trained parameter.
  */
 export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
-  const { b, masks, statistics } = trainingMode(reluAfterConcat(winograd(network)), options);
+  const { checkpointing = 1 } = options;
+  const fast = winograd(network);
+  const { b, masks, statistics } = trainingMode(reluAfterConcat(fast.graph), options);
   const maps = b.finish().outputs.filter((o) => o.name === 'scores' || o.name === 'auxiliary');
   const scores = maps.find((o) => o.name === 'scores')!.value;
   const second = maps.find((o) => o.name === 'auxiliary')?.value;
@@ -67,6 +83,7 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
     second && options.auxiliary
       ? b.add(main, b.mul(crossEntropy(b, second, labels, options), b.scalar(options.auxiliary)))
       : main;
+  const forward = b.nodes.length;
   const candidates = b.parameters.filter((p) => p.trainable);
   const gradients = differentiate(
     b,
@@ -85,7 +102,7 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
     b.output(`running/${name}`, value);
     replaced[`running/${name}`] = name;
   }
-  const { outputs, ...rest } = spellOutLoss(b.finish());
+  const { outputs, ...rest } = spellOutLoss(thriftier(b.finish(), forward, fast, checkpointing));
   // The scores themselves stay inside: fetching them would copy the largest map of the network.
   const graph = ordered({ ...rest, outputs: outputs.filter((o) => !maps.some((m) => m.name === o.name)) });
   return { graph, trained, masks, statistics: replaced };

@@ -84,6 +84,11 @@ const recipe = z.strictObject({
     )
     .default([]),
   batchNorm: z.enum(['batch', 'frozen']).default('batch'),
+  /**
+   * Parts of the forward pass of which all but the last are computed twice, so that less is kept (Chen et al. 2016).
+   * None by default.
+   */
+  checkpointing: count.optional(),
   evaluation: z.strictObject({ split: z.string().default('val'), every: count }).optional(),
   /** Updates between checkpoints. */
   checkpoint: count.default(500),

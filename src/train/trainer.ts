@@ -93,6 +93,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
     seed: recipe.seed,
     multipliers: recipe.multipliers,
     batchNorm: recipe.batchNorm,
+    ...(recipe.checkpointing && { checkpointing: recipe.checkpointing }),
     // The caller's weights stay the caller's.
     transfer: before !== undefined || o.weights === undefined,
   });

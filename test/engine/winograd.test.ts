@@ -59,7 +59,7 @@ const cases: Case[] = [
 describe("Winograd's form", () => {
   it.each(cases)('is the convolution of $x with $out channels, pad $pad, dilation $dilation', async (c) => {
     const plain = network(c);
-    const tiled = winograd(plain);
+    const { graph: tiled } = winograd(plain);
     expect(tiled.nodes.map((n) => n.op)).toContain('MatMul');
     const feeds = {
       x: drawn(c.x),
@@ -85,6 +85,6 @@ describe("Winograd's form", () => {
     { x: [1, 512, 41, 41], out: 512, pad: 1, group: 2 },
     { x: [1, 512, 41, 41], out: 512, pad: 1, dilation: [1, 2] },
   ])('leaves alone what gains nothing or is no such convolution: %j', (c) => {
-    expect(winograd(network(c)).nodes.map((n) => n.op)).toEqual(['Conv']);
+    expect(winograd(network(c)).graph.nodes.map((n) => n.op)).toEqual(['Conv']);
   });
 });
