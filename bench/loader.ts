@@ -12,7 +12,7 @@ import { loadBatches, openDataset } from 'pixelwise/train';
 import type { Bench } from './main.js';
 import { type Message, median, Side, serve } from './side.js';
 
-const setup = { batch: 8, crop: 320, scale: [0.5, 1.5], flip: 0.5, workers: 2, seed: 1337 } as const;
+const setup = { batch: 8, crop: 321, scale: [0.5, 1.5], flip: 0.5, workers: 2, seed: 1337 } as const;
 /** Batches of one measurement, and those before it, which were made while the other side worked. */
 const batches = 24;
 const ahead = 8;

@@ -10,7 +10,7 @@ import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
 import { loadPth } from './load-pth.js';
 import { loader } from './loader.js';
 import { trainCamvid } from './train-camvid.js';
-import { trainFcn8s } from './train-fcn8s.js';
+import { trainingBenches } from './training.js';
 
 export interface BenchOptions {
   /** Measurements of each side; every benchmark has its own default. */
@@ -36,7 +36,7 @@ export interface Bench {
 }
 
 const benches: Readonly<Record<string, Bench>> = {
-  'train-fcn8s': trainFcn8s,
+  ...trainingBenches,
   'train-camvid': trainCamvid,
   'cold-segment': coldSegment,
   loader,

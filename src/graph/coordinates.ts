@@ -142,6 +142,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Transpose: none,
   Expand: none,
   OneHot: none,
+  GatherElements: none,
   ScatterElements: none,
   Resize: first((n, bottom) => {
     const corners = n.attributes.coordinate_transformation_mode === 'align_corners' ? 1 : 0;

@@ -90,6 +90,8 @@ export interface OpAttributes {
   Transpose: { readonly perm: readonly number[] };
   Expand: { readonly shape: Shape };
   OneHot: { readonly depth: number; readonly axis: number };
+  /** For every index, the element at that place along `axis`, and otherwise where the index itself lies. */
+  GatherElements: { readonly axis: number };
   ScatterElements: { readonly axis: number; readonly reduction: 'none' | 'add' };
   Resize: {
     readonly sizes: Shape;

@@ -121,6 +121,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Transpose: undefined,
   Expand: same,
   OneHot: undefined,
+  GatherElements: undefined,
   ScatterElements: undefined,
   Resize(n, bottom, axis) {
     const [from, to] = [bottom.shape[axis + 2]!, n.attributes.sizes[axis + 2]!];

@@ -255,6 +255,19 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     shape.splice(normalizeAxis('OneHot', axis, shape.length + 1), 0, depth);
     return [{ dtype: 'float32', shape }];
   },
+  GatherElements(inputs, { axis }) {
+    const x = required('GatherElements', inputs, 0);
+    const indices = required('GatherElements', inputs, 1);
+    const at = normalizeAxis('GatherElements', axis, x.shape.length);
+    const fits = indices.shape.length === x.shape.length && indices.shape.every((d, i) => i === at || d <= x.shape[i]!);
+    if (!fits) {
+      refuse(
+        'GatherElements',
+        `indices '${indices.name}' (${formatShape(indices.shape)}) do not fit '${x.name}' (${formatShape(x.shape)}).`,
+      );
+    }
+    return [{ dtype: x.dtype, shape: indices.shape }];
+  },
   ScatterElements: likeAlong('ScatterElements'),
   Resize(inputs, { sizes }) {
     const x = required('Resize', inputs, 0);

@@ -10,6 +10,7 @@ import type { Graph, Node, Pair, Value } from '../graph/ir.js';
 import { countMacs } from '../graph/macs.js';
 import { type FieldBox, fieldBox, type ReceptiveField, receptiveFields } from '../graph/receptive-field.js';
 import { sizeOf } from '../graph/tensor.js';
+import { learnable } from './count.js';
 import { type BuildOptions, inputChannels, type Network, networkGraph } from './network.js';
 
 export interface Layer {
@@ -164,20 +165,26 @@ function layersOf(
 ): { layers: Layer[]; values: Map<Layer, Value> } {
   const counted = new Set<Value>();
   const trainable = new Set(graph.parameters.filter((p) => p.trainable).map((p) => p.value));
-  const parametersOf = (node: Node): number =>
-    node.inputs.reduce((sum, v) => {
-      if (!v || !trainable.has(v) || counted.has(v)) return sum;
-      counted.add(v);
-      return sum + sizeOf(v.shape);
-    }, 0);
+  /** What values without a place in the picture are made of: their parameters count where they are used. */
+  const made = new Map<Value, readonly (Value | undefined)[]>();
+  const countOf = (v: Value | undefined): number => {
+    if (!v || counted.has(v)) return 0;
+    counted.add(v);
+    if (trainable.has(v)) return sizeOf(v.shape);
+    return (made.get(v) ?? []).reduce((sum, part) => sum + countOf(part), 0);
+  };
+  const parametersOf = (node: Node): number => node.inputs.reduce((sum, v) => sum + countOf(v), 0);
   const values = new Map<Layer, Value>();
   const layers: Layer[] = [];
   let last: Value | undefined;
   for (const node of graph.nodes) {
     const value = node.outputs[0]!;
     const field = fields.get(value);
-    // Arithmetic on constants and parameters alone is no layer.
-    if (!field) continue;
+    // Arithmetic on constants and parameters alone is no layer, nor is what has lost its place in the picture.
+    if (!field) {
+      made.set(value, node.inputs);
+      continue;
+    }
     const parameters = parametersOf(node);
     const before = layers.at(-1);
     const joins = follows.has(node.op) && before && node.inputs[0] === last;
@@ -290,8 +297,8 @@ export function explain(network: Network, options: ExplainOptions = {}): Explana
     input: size,
     layers,
     crops,
-    parameters: layers.reduce((sum, l) => sum + l.parameters, 0),
-    macs: layers.reduce((sum, l) => sum + l.macs, 0),
+    parameters: learnable(graph),
+    macs: countMacs(graph),
     ...(refusal !== undefined && { refusal }),
     boxOf: (layer) => {
       const value = values.get(layer);

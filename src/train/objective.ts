@@ -5,8 +5,12 @@ import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
 import type { Shape } from '../graph/tensor.js';
+import { type Group, recompute, segmentsOf } from '../surgery/recompute.js';
+import { reluAfterConcat } from '../surgery/relu-after-concat.js';
+import { spellOutLoss } from '../surgery/spell-out-loss.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
-import { labelsOn } from './losses/label-map.js';
+import { type Winograd, winograd } from '../surgery/winograd.js';
+import { cellsOf, labelsOn } from './losses/label-map.js';
 import { type PixelLossOptions, pixelLoss } from './losses/pixel-loss.js';
 
 /** The loss of a whole network: its score map's, and those of its further outputs. */
@@ -21,6 +25,8 @@ export interface LossOptions extends PixelLossOptions {
 
 export interface ObjectiveOptions extends LossOptions {
   readonly batchNorm?: 'batch' | 'frozen';
+  /** Parts of the forward pass of which all but the last are computed twice, for less memory. Default 1: none. */
+  readonly checkpointing?: number;
   /** Prefix of the gradient outputs. */
   readonly prefix?: string;
 }
@@ -78,7 +84,7 @@ function ordered(graph: Graph): Graph {
 }
 
 /** The weighted sum of the losses of all outputs that are trained. */
-function totalLoss(b: GraphBuilder, outputs: ReadonlyMap<string, Value>, options: LossOptions) {
+function totalLoss(b: GraphBuilder, network: Graph, outputs: ReadonlyMap<string, Value>, options: LossOptions) {
   const samples: SampleMask[] = [];
   const { sampling = 1, heads = {}, auxiliary = 0, on = 'scores' } = options;
   const map = (name: string): Value => {
@@ -101,19 +107,31 @@ function totalLoss(b: GraphBuilder, outputs: ReadonlyMap<string, Value>, options
     samples.push({ input, shape, probability: sampling });
     return b.input(input, 'bool', shape);
   };
-  const lossOf = (scores: Value, of: Value, weight: number, how: PixelLossOptions = options): Value => {
-    const own = labelsOn(b, of, image, scores);
+  const lossOf = (name: string, of: Value, weight: number, how: PixelLossOptions = options): Value => {
+    const scores = map(name);
+    const own = labelsOn(b, of, scores, () => cellsOf(network, network.outputs.find((o) => o.name === name)!.value));
     const loss = pixelLoss(b, scores, own, how, sampling < 1 ? mask(own.shape) : undefined);
     return weight === 1 ? loss : b.mul(loss, b.scalar(weight));
   };
-  const terms = [lossOf(map(on), labels, 1)];
-  if (auxiliary > 0) terms.push(lossOf(map('auxiliary'), labels, auxiliary));
+  const terms = [lossOf(on, labels, 1)];
+  if (auxiliary > 0) terms.push(lossOf('auxiliary', labels, auxiliary));
   // Class weights are those of the first head's classes.
   const further: PixelLossOptions = { ...options, classWeights: undefined };
   for (const [name, weight] of Object.entries(heads)) {
-    terms.push(lossOf(map(name), b.input(`labels/${name}`, 'uint8', size), weight, further));
+    terms.push(lossOf(name, b.input(`labels/${name}`, 'uint8', size), weight, further));
   }
   return { loss: terms.reduce((p, q) => b.add(p, q)), samples, heads: Object.keys(heads) };
+}
+
+/** What is made twice: segments where they were asked for, otherwise only the tiles of Winograd's convolutions. */
+function thriftier(graph: Graph, forward: number, { tiles }: Winograd, checkpointing: number): Graph {
+  if (checkpointing > 1) return recompute(graph, forward, segmentsOf(graph, forward, checkpointing));
+  const nodes = new Map(graph.nodes.slice(0, forward).map((node) => [node.name, node]));
+  const groupOf = (names: readonly string[]): Group =>
+    new Map(
+      names.flatMap((name) => nodes.get(name) ?? []).flatMap((node) => node.outputs.map((v) => [v, node] as const)),
+    );
+  return recompute(graph, forward, tiles.map(groupOf));
 }
 
 /**
@@ -124,9 +142,12 @@ function totalLoss(b: GraphBuilder, outputs: ReadonlyMap<string, Value>, options
  * @throws ERR_USAGE where the network lacks an output that the loss needs
  */
 export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
-  const { b, masks, statistics } = trainingMode(network, options);
+  const { checkpointing = 1 } = options;
+  const fast = winograd(network);
+  const { b, masks, statistics } = trainingMode(reluAfterConcat(fast.graph), options);
   const maps = b.finish().outputs;
-  const { loss, samples, heads } = totalLoss(b, new Map(maps.map((o) => [o.name, o.value])), options);
+  const { loss, samples, heads } = totalLoss(b, network, new Map(maps.map((o) => [o.name, o.value])), options);
+  const forward = b.nodes.length;
   const candidates = b.parameters.filter((p) => p.trainable);
   const gradients = differentiate(
     b,
@@ -145,8 +166,8 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
     b.output(`running/${name}`, value);
     replaced[`running/${name}`] = name;
   }
-  const { outputs, ...rest } = b.finish();
+  const { outputs, ...rest } = spellOutLoss(thriftier(b.finish(), forward, fast, checkpointing));
   // The maps themselves stay inside: fetching them would copy the largest ones of the network.
-  const graph = ordered({ ...rest, outputs: outputs.filter((o) => !maps.includes(o)) });
+  const graph = ordered({ ...rest, outputs: outputs.filter((o) => !maps.some((m) => m.name === o.name)) });
   return { graph, trained, masks, samples, heads, statistics: replaced };
 }

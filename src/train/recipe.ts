@@ -74,6 +74,11 @@ const recipe = z.strictObject({
   batchNorm: z.enum(['batch', 'frozen']).default('batch'),
   /** Evaluations in a row without a better mean IU after which the run ends. By default it never does. */
   patience: count.optional(),
+  /**
+   * Parts of the forward pass of which all but the last are computed twice, so that less is kept (Chen et al. 2016).
+   * None by default.
+   */
+  checkpointing: count.optional(),
   evaluation: z.strictObject({ split: z.string().default('val'), every: count }).optional(),
   /** Updates between checkpoints. */
   checkpoint: count.default(500),

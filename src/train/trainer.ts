@@ -130,6 +130,7 @@ export async function* train(o: TrainOptions): AsyncGenerator<TrainEvent, void, 
     multipliers: recipe.multipliers,
     batchNorm: recipe.batchNorm,
     ...(recipe.crop === 'whole' && { networkAt }),
+    ...(recipe.checkpointing && { checkpointing: recipe.checkpointing }),
     // The caller's weights stay the caller's.
     transfer: before !== undefined || o.weights === undefined,
   });

@@ -5,7 +5,9 @@ import { createRandom } from '../../src/data/random.js';
 import { createNodeEngine } from '../../src/engine/node.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { differentiate } from '../../src/graph/differentiate.js';
+import type { Graph } from '../../src/graph/ir.js';
 import { floats, tensor } from '../../src/graph/tensor.js';
+import { spellOutLoss } from '../../src/surgery/spell-out-loss.js';
 import { type CrossEntropyOptions, crossEntropy, type Reduction } from '../../src/train/loss.js';
 
 const engine = createNodeEngine({ threads: 1 });
@@ -20,13 +22,13 @@ const scores = floats(
 );
 const classWeights = [0.5, 1, 2, 0.25, 3];
 
-async function run(labels: Uint8Array, options: CrossEntropyOptions) {
+async function run(labels: Uint8Array, options: CrossEntropyOptions, finish = (graph: Graph) => graph) {
   const b = new GraphBuilder('loss');
   const x = b.input('x', 'float32', scores.shape);
   const loss = crossEntropy(b, x, b.input('labels', 'uint8', [n, h, w]), options);
   b.output('loss', loss);
   b.output('gradient', differentiate(b, loss, [x])[0]!);
-  const program = await engine.compile(b.finish());
+  const program = await engine.compile(finish(b.finish()));
   const results = await program.run({ x: scores, labels: tensor('uint8', [n, h, w], labels) });
   await program.dispose();
   return { loss: Number(results.loss!.data[0]), gradient: results.gradient!.data as Float32Array };
@@ -93,5 +95,16 @@ describe('cross entropy', () => {
       code: 'ERR_SHAPE',
       message: expect.stringContaining('expected 5 class weights, one per class, received 2'),
     });
+  });
+
+  it.each(cases)('is the same in plain operators: %s, class weights %j', async (reduction, weights) => {
+    const options = { reduction, classWeights: weights };
+    const [whole, plain] = [await run(mixed, options), await run(mixed, options, spellOutLoss)];
+    expect(plain.loss).toBeCloseTo(whole.loss, 4);
+    for (const [i, g] of whole.gradient.entries()) expect(plain.gradient[i]).toBeCloseTo(g, 6);
+  });
+
+  it('refuses a label outside the classes in plain operators too', async () => {
+    await expect(run(new Uint8Array(n * pixels).fill(classes), {}, spellOutLoss)).rejects.toThrow('GatherElements');
   });
 });

@@ -7,7 +7,7 @@ import { GraphBuilder } from '../../src/graph/builder.js';
 import { differentiate } from '../../src/graph/differentiate.js';
 import type { Value } from '../../src/graph/ir.js';
 import { floats, type Tensor, tensor } from '../../src/graph/tensor.js';
-import { labelsOn } from '../../src/train/losses/label-map.js';
+import { cellsOf, labelsOn } from '../../src/train/losses/label-map.js';
 import { type PixelLossOptions, pixelLoss } from '../../src/train/losses/pixel-loss.js';
 
 const engine = createNodeEngine({ threads: 1 });
@@ -170,7 +170,7 @@ describe('labels on a small map', () => {
     const b = new GraphBuilder('labels');
     const image = b.input('image', 'float32', [1, 3, ...size]);
     const map = layers(b, image);
-    const own = labelsOn(b, b.input('labels', 'uint8', [1, ...size]), image, map);
+    const own = labelsOn(b, b.input('labels', 'uint8', [1, ...size]), map, () => cellsOf(b.finish(), map));
     b.output('own', b.cast(own, 'int64'));
     b.output('map', map);
     const program = await engine.compile(b.finish());

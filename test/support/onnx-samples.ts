@@ -115,6 +115,7 @@ const samples: { readonly [O in OpType]: Sample } = {
   Transpose: (b, x) => b.op('Transpose', [x], { perm: [1, 0, 3, 2] }),
   Expand: (b, x) => b.op('Expand', [x], { shape: [3, 2, 4, 8, 9] }),
   OneHot: (b, x) => b.op('OneHot', [b.op('ArgMax', [x], { axis: 1, keepdims: 0 })], { depth: 4, axis: 1 }),
+  GatherElements: (b, x) => b.op('GatherElements', [x, b.op('ArgMax', [x], { axis: 1, keepdims: 1 })], { axis: 1 }),
   ScatterElements: (b, x) => {
     const index = b.op('ArgMax', [x], { axis: 2, keepdims: 1 });
     const row = b.op('ReduceMax', [x], { axes: [2], keepdims: 1 });

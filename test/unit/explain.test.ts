@@ -1,11 +1,14 @@
 /** @file A network taken apart: costs, offsets, and the alignments that SPEC 1.1 calls impossible. */
 
 import { describe, expect, it } from 'vitest';
+import { sizeOf } from '../../src/graph/tensor.js';
 import { findNetwork, networks } from '../../src/nets/catalogue.js';
 import { countParameters } from '../../src/nets/count.js';
 import { explain } from '../../src/nets/explain.js';
 import { explanationSvg } from '../../src/nets/explain-svg.js';
 import { conclusion, mapText } from '../../src/nets/explain-text.js';
+import { networkGraph } from '../../src/nets/network.js';
+import { unreadIn } from '../support/nets.js';
 
 const vgg32 = findNetwork('fcn32s-vgg16');
 
@@ -16,6 +19,11 @@ describe('explain', () => {
       const e = explain(network);
       expect(e.refusal).toBeUndefined();
       expect(e.parameters).toBe(countParameters(network, { auxiliary: false }));
+      const unread = networkGraph(network, { size: network.inputSize }).parameters.filter((p) =>
+        unreadIn(network).includes(p.value.name),
+      );
+      const sum = [...e.layers.map((l) => l.parameters), ...unread.map((p) => sizeOf(p.value.shape))];
+      expect(sum.reduce((n, v) => n + v)).toBe(e.parameters);
       expect(e.layers.at(-1)!.size).toEqual(e.input);
       for (const crop of e.crops) expect(crop.offset).toBeDefined();
     },

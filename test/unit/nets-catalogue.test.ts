@@ -51,10 +51,11 @@ function everyHead(network: Network): string[] {
   return ['scores', ...(auxiliary ? ['auxiliary'] : []), ...Object.keys(heads ?? {})];
 }
 
-/** Networks that a reference with recorded maps is of. */
-const referenced = new Set(
-  Object.entries(references).flatMap(([name, r]) => (withoutMaps.includes(name) ? [] : [r.network.name])),
-);
+/** Networks that a reference is of: with recorded maps, or on photographs (parity/real). */
+const referenced = new Set([
+  ...Object.entries(references).flatMap(([name, r]) => (withoutMaps.includes(name) ? [] : [r.network.name])),
+  ...['espnetv2', 'espnetv2-0.5', 'espnet-camvid'],
+]);
 
 describe.each(networks)('$name', (network) => {
   it('has a score of every class for every pixel, at any legal size and number of classes', () => {

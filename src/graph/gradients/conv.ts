@@ -95,8 +95,10 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
   const reach = [a.dilations[0] * (kh - 1), a.dilations[1] * (kw - 1)] as const;
   if (a.strides[0] === 1 && a.strides[1] === 1) {
     const cells = dy.shape[0]! * dy.shape[2]! * dy.shape[3]!;
-    // A rotated copy of the kernel costs more than the columns where maps have fewer cells than channels (fc6).
-    if (a.group === 1 && (cells < w.shape[0]! || kh * kw === 1)) return gradientByColumns(b, x, w, dy, a);
+    // A rotated copy of the kernel costs more than the columns where maps have fewer cells than channels (fc6). A 1x1 kernel
+    // is its own column, but the maps of several pictures would have to be turned for it, and back.
+    const short = cells < w.shape[0]! || (kh * kw === 1 && dy.shape[0] === 1);
+    if (a.group === 1 && short) return gradientByColumns(b, x, w, dy, a);
     const back = [reach[0] - a.pads[0], reach[1] - a.pads[1], reach[0] - a.pads[2], reach[1] - a.pads[3]] as const;
     // Padding beyond the kernel's reach makes output rows that saw only zeros: they carry no gradient.
     const cut = back.map((p) => Math.max(0, -p));
@@ -117,8 +119,9 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
   });
 }
 
-/** Some rows of a convolution's output. */
+/** Some rows of a convolution's output, of one picture. */
 interface Strip {
+  readonly picture: number;
   readonly top: number;
   readonly height: number;
   readonly width: number;
@@ -127,9 +130,13 @@ interface Strip {
 /** Kernels with more positions than this are cut out by slices; for the others a convolution does it faster. */
 const MOST_POSITIONS = 64;
 
+/** Rows [from, to) of one picture, [1, C, to - from, W]. */
+const rowsOf = (b: GraphBuilder, x: Value, picture: number, from: number, to: number): Value =>
+  b.slice(x, [0, 2], [picture, from], [picture + 1, to]);
+
 /**
- * One strip of the im2col matrix, [C * kh * kw, N * cells]: channels first, as in a kernel, so that the product with dy is
- * the kernel's gradient as it stands. Undefined where the strip lies in the padding.
+ * One strip of the im2col matrix, [C * kh * kw, cells]: channels first, as in a kernel, so that the product with dy is the
+ * kernel's gradient as it stands. Undefined where the strip lies in the padding.
  */
 function columnsOf(
   b: GraphBuilder,
@@ -138,21 +145,21 @@ function columnsOf(
   a: ConvAttributes,
   strip: Strip,
 ): Value | undefined {
-  const [n, c, h] = x.shape as [number, number, number];
+  const [, c, h] = x.shape as [number, number, number];
   const [kh, kw] = kernel;
   const begin = strip.top * a.strides[0] - a.pads[0];
   const end = begin + (strip.height - 1) * a.strides[0] + a.dilations[0] * (kh - 1) + 1;
   const [from, to] = [Math.max(0, begin), Math.min(h, end)];
   if (from >= to) return undefined;
-  const rows = b.slice(x, [2], [from], [to]);
+  const rows = rowsOf(b, x, strip.picture, from, to);
   const pads = [from - begin, a.pads[1], end - to, a.pads[3]] as const;
   const one = [kh, kw, ...a.strides].every((v) => v === 1) && pads.every((p) => p === 0);
   const cut = kh * kw > MOST_POSITIONS ? columnsBySlices : columnsByConvolution;
   const columns = one ? rows : cut(b, rows, kernel, { ...a, pads }, strip);
-  return reshape(b, swapBatch(b, columns), [c * kh * kw, n * strip.height * strip.width]);
+  return reshape(b, columns, [c * kh * kw, strip.height * strip.width]);
 }
 
-/** Every channel convolved with kernels that each pick one position: [N, C * kh * kw, h, w]. */
+/** Every channel convolved with kernels that each pick one position: [1, C * kh * kw, h, w]. */
 function columnsByConvolution(
   b: GraphBuilder,
   rows: Value,
@@ -202,12 +209,13 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   const { group } = a;
   const [n, c] = [x.shape[0]!, x.shape[1]!];
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
-  // Channels first once, so that a batch needs no transposed im2col matrix.
-  const dyt = swapBatch(b, dy);
-  const most = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * n * width)));
+  const most = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * width)));
   const rows = Math.ceil(oh / Math.ceil(oh / most));
-  const strips = Array.from({ length: Math.ceil(oh / rows) }, (_, k): Strip => {
-    return { top: k * rows, height: Math.min(rows, oh - k * rows), width };
+  const each = Math.ceil(oh / rows);
+  // One picture after the other: several in one strip would have to be turned to channels first.
+  const strips = Array.from({ length: n * each }, (_, k): Strip => {
+    const top = (k % each) * rows;
+    return { picture: Math.floor(k / each), top, height: Math.min(rows, oh - top), width };
   });
   const turned = group === 1 && o < FEW_CHANNELS;
   const multiply = (maps: Value, columns: Value, sum: Value | undefined): Value => {
@@ -227,8 +235,8 @@ function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly n
   for (const strip of strips) {
     const columns = columnsOf(b, x, [kh, kw], a, strip);
     if (!columns) continue;
-    const { top, height } = strip;
-    const maps = reshape(b, b.slice(dyt, [2], [top], [top + height]), [o, n * height * width]);
+    const { picture, top, height } = strip;
+    const maps = reshape(b, rowsOf(b, dy, picture, top, top + height), [o, height * width]);
     if (last) sum = multiply(last.maps, last.columns, sum);
     last = { maps, columns };
   }

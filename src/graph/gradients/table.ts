@@ -47,6 +47,7 @@ export const gradientRules: { [O in OpType]: GradientRule<O> | null } = {
   Transpose: movement.transposeRule,
   Expand: movement.expandRule,
   OneHot: null,
+  GatherElements: null,
   ScatterElements: null,
   Resize: resizeRule,
   ReduceSum: movement.reduceSumRule,

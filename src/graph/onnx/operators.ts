@@ -230,6 +230,7 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
     fields: { depth: input(int(1), 1), axis: axis(-1) },
     constants: { 2: floats([2], [0, 1]) },
   },
+  GatherElements: { inputs: [2, 2], fields: { axis: axis(0) } },
   ScatterElements: {
     inputs: [3, 3],
     fields: { axis: axis(0), reduction: attribute(word('none', 'add'), () => 'none') },

@@ -3,12 +3,24 @@
 import { PixelwiseError } from '../../errors.js';
 import type { GraphBuilder } from '../../graph/builder.js';
 import { coordinateMap } from '../../graph/coordinates.js';
-import type { Pair, Value } from '../../graph/ir.js';
+import type { Graph, Pair, Value } from '../../graph/ir.js';
 import { ignoreLabel } from '../loss.js';
 
 /** Where the middles of a map's cells lie in the image: cell i at `start + step * i`, in whole pixels. */
-function cells(b: GraphBuilder, image: Value, map: Value): { start: Pair; step: Pair } {
-  const { scale, shift } = coordinateMap(b.producerOf, image, map);
+export interface Cells {
+  readonly start: Pair;
+  readonly step: Pair;
+}
+
+/**
+ * The cells of a map of a network's own graph: training rewrites some of its operators to ones whose pixels have no place.
+ *
+ * @throws ERR_GRAPH where the map's cells have no place in the image, or none of whole pixels
+ */
+export function cellsOf(graph: Graph, map: Value): Cells {
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((v) => [v, node] as const)));
+  const image = graph.inputs.find((v) => v.name === 'image')!;
+  const { scale, shift } = coordinateMap((v) => makers.get(v), image, map);
   const at = (f: (i: 0 | 1) => number): Pair => [f(0), f(1)];
   const step = at((i) => Math.round(1 / scale[i]));
   if (!step.every((s, i) => s >= 1 && Math.abs(s * scale[i as 0 | 1] - 1) < 1e-9)) {
@@ -26,15 +38,15 @@ function cells(b: GraphBuilder, image: Value, map: Value): { start: Pair; step: 
 /**
  * Labels [N, H, W] of the image, one for each cell of `map` [N, C, h, w]: of the pixel nearest to the middle of the cell.
  * That is Caffe's Interp with a shrink factor, by which DeepLab v1 makes its targets (SPEC 1.11). Cells that lie outside the
- * image are void.
+ * image are void. A map of the labels' own size takes them as they are.
  *
- * @throws ERR_GRAPH where the map's cells have no place in the image, or none of whole pixels
+ * @param cells where the cells lie; asked for only if the sizes differ
  */
-export function labelsOn(b: GraphBuilder, labels: Value, image: Value, map: Value): Value {
+export function labelsOn(b: GraphBuilder, labels: Value, map: Value, cells: () => Cells): Value {
   const size = map.shape.slice(2) as unknown as Pair;
   const [h, w] = labels.shape.slice(1) as unknown as Pair;
   if (size[0] === h && size[1] === w) return labels;
-  const { start, step } = cells(b, image, map);
+  const { start, step } = cells();
   const [before, after] = [
     [0, 0],
     [0, 0],
