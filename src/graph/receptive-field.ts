@@ -5,6 +5,7 @@
 
 import type { Graph, Node, NodeOf, OpType, Pads, Pair, Value } from './ir.js';
 import { sliceRange } from './shapes.js';
+import type { Shape } from './tensor.js';
 
 /** Rows and columns in input pixels. */
 export interface ReceptiveField {
@@ -45,7 +46,10 @@ type Reach =
 
 type Axis = 0 | 1;
 /** Undefined for an operator whose result is no picture. */
-type Rule<O extends OpType> = ((node: NodeOf<O>, bottom: Value, axis: Axis) => Reach) | undefined;
+type Rule<O extends OpType> = ((node: NodeOf<O>, bottom: Value, axis: Axis) => Reach | undefined) | undefined;
+
+/** Length along rows or columns, which come last. */
+const side = (shape: Shape, axis: Axis): number => shape.at(axis - 2)!;
 
 const cell: Reach = { kind: 'window', kernel: 1, dilation: 1, stride: 1, pad: 0 };
 const same = (): Reach => cell;
@@ -113,18 +117,23 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
     const at = n.attributes.axes.findIndex((a) => (a < 0 ? a + 4 : a) === axis + 2);
     if (at < 0) return cell;
     const { starts, ends, steps } = n.attributes;
-    const { start } = sliceRange(bottom.shape[axis + 2]!, starts[at]!, ends[at]!, steps[at]!);
+    const { start } = sliceRange(side(bottom.shape, axis), starts[at]!, ends[at]!, steps[at]!);
     return { kind: 'window', kernel: 1, dilation: 1, stride: steps[at]!, pad: -start };
   },
   Pad: (n, _, axis) => ({ ...cell, pad: n.attributes.pads[axis + 2]! }) as Reach,
-  Reshape: undefined,
-  Transpose: undefined,
+  // Channels may be taken apart and shuffled, as long as rows and columns stay the last two.
+  Reshape: (n, bottom) => {
+    const [from, to] = [bottom.shape, n.outputs[0]!.shape].map((shape) => shape.slice(-2).join());
+    return n.outputs[0]!.shape.length >= 4 && from === to ? cell : undefined;
+  },
+  Transpose: ({ attributes: { perm } }) =>
+    perm.slice(-2).every((p, i) => p === perm.length - 2 + i) ? cell : undefined,
   Expand: same,
   OneHot: undefined,
   GatherElements: undefined,
   ScatterElements: undefined,
   Resize(n, bottom, axis) {
-    const [from, to] = [bottom.shape[axis + 2]!, n.attributes.sizes[axis + 2]!];
+    const [from, to] = [side(bottom.shape, axis), n.attributes.sizes[axis + 2]!];
     if (from === to) return cell;
     const corners = n.attributes.coordinate_transformation_mode === 'align_corners' ? 1 : 0;
     // A single cell is spread over all, as a mean is.
@@ -138,14 +147,15 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   ReduceMax: reduce,
   ArgMax: softmax,
   TopK: undefined,
-  MatMul: undefined,
+  // Rows from the left, or columns from the right, are mixed by a matrix.
+  MatMul: (n, bottom, axis) => ((bottom === n.inputs[0]) === (axis === 1) ? everything() : cell),
   Gemm: undefined,
   SoftmaxCrossEntropyLoss: undefined,
 };
 
 function reachOf(node: Node, bottom: Value, axis: Axis): Reach | undefined {
   const reach = (rules[node.op] as Rule<OpType>)?.(node as NodeOf<OpType>, bottom, axis);
-  const broadcast = bottom.shape[axis + 2] === 1 && node.outputs[0]?.shape[axis + 2] !== 1;
+  const broadcast = side(bottom.shape, axis) === 1 && side(node.outputs[0]!.shape, axis) !== 1;
   return reach === cell && broadcast ? { kind: 'spread' } : reach;
 }
 
@@ -195,7 +205,7 @@ function meet(fields: readonly ReceptiveField[]): ReceptiveField {
 }
 
 /**
- * The receptive field of every value that is a picture, [N, C, H, W], with respect to the graph's inputs. Where paths meet
+ * The receptive field of every value that is a picture, [N, C, ..., H, W], with respect to the graph's inputs. Where paths meet
  * (skips, inception), the largest counts.
  *
  * On one path this is the recursion r' = r + (extent - 1) j, j' = j stride of the literature; a transposed convolution or
@@ -212,7 +222,7 @@ export function receptiveFields(graph: Pick<Graph, 'inputs' | 'nodes'>): Map<Val
       const lines = both((axis) => {
         const reach = reachOf(node, bottom, axis);
         const line = { size: from.size[axis], stride: from.stride[axis], first: from.first[axis] };
-        return reach && grow(line, reach, bottom.shape[axis + 2]!);
+        return reach && grow(line, reach, side(bottom.shape, axis));
       });
       const [rows, columns] = lines;
       if (!rows || !columns) return [];
@@ -224,7 +234,7 @@ export function receptiveFields(graph: Pick<Graph, 'inputs' | 'nodes'>): Map<Val
         } satisfies ReceptiveField,
       ];
     });
-    if (found.length > 0) for (const v of node.outputs) if (v.shape.length === 4) fields.set(v, meet(found));
+    if (found.length > 0) for (const v of node.outputs) if (v.shape.length >= 4) fields.set(v, meet(found));
   }
   return fields;
 }
@@ -275,11 +285,11 @@ export function fieldBox(
     const cells = node.outputs.map((v) => seen.get(v)).find((c) => c !== undefined);
     if (!cells) continue;
     for (const bottom of node.inputs) {
-      if (bottom?.shape.length !== 4) continue;
+      if (!bottom || bottom.shape.length < 4) continue;
       const [known, reaches] = [seen.get(bottom), both((axis) => reachOf(node, bottom, axis))];
       if (!reaches[0] || !reaches[1]) continue;
-      const rows = back(cells[0], reaches[0], bottom.shape[2]!);
-      const columns = back(cells[1], reaches[1], bottom.shape[3]!);
+      const rows = back(cells[0], reaches[0], side(bottom.shape, 0));
+      const columns = back(cells[1], reaches[1], side(bottom.shape, 1));
       if (rows.size === 0 || columns.size === 0) continue;
       seen.set(bottom, [new Set([...rows, ...(known?.[0] ?? [])]), new Set([...columns, ...(known?.[1] ?? [])])]);
     }

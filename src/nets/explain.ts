@@ -195,7 +195,7 @@ function layersOf(
           operators: [node.op],
           window: windowText(node),
           channels: value.shape[1]!,
-          size: [value.shape[2]!, value.shape[3]!],
+          size: [value.shape.at(-2)!, value.shape.at(-1)!],
           field,
           parameters,
           macs: countMacs({ ...graph, nodes: [node] }),

@@ -92,7 +92,8 @@ export function pyramidPooling(b: GraphBuilder, x: Value, { name, width, out, la
   const merged = prelu(b, batchNorm(b, b.concat(looks, 1), `${br}.0`), `${br}.1`);
   // From five looks of c channels to c channels of five looks.
   const count = scales.length;
-  const shuffled = b.reshape(b.transpose(b.reshape(merged, [n, count, c, h * w]), [0, 2, 1, 3]), [n, count * c, h, w]);
+  const apart = b.reshape(merged, [n, count, c, h, w]);
+  const shuffled = b.reshape(b.transpose(apart, [0, 2, 1, 3, 4]), [n, count * c, h, w]);
   const mixing = `${name}.merge_layer.2.cbr`;
   const mixed = conv(b, shuffled, `${mixing}.0`, c, 3, { ...plain, pad: 1, group: c });
   const active = prelu(b, batchNorm(b, mixed, `${mixing}.1`), `${mixing}.2`);
