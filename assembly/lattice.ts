@@ -1,0 +1,270 @@
+/**
+ * @file The permutohedral lattice of a set of feature vectors (Adams, Baek and Davis 2010): the d+1 vertices around each
+ * vector with its barycentric weights, and each vertex's neighbours along d+1 axes.
+ *
+ * A vertex's d stored coordinates are all (d+1) q + r with one remainder r, so its key packs the q and r into one 64-bit
+ * word (two where they do not fit). In that form the next vertex of a simplex, and a neighbour, are one addition away.
+ *
+ * `spec`, written by the caller:
+ *    0 u32 d      4 u32 width (0: not a picture)   8 u32 image (RGB bytes, 0: none)   12 u32 features (f32, vector by vector)
+ *   16 u32 wide (two words)   20 u32 d of the position (2 in a picture)
+ *   64 f32 divisors[d]   128 f32 scale[d]   192 i32 least q[d]
+ *  256 u64 step of coordinate i in word 0 [d+1] (the last is 0)   512 the same in word 1
+ */
+
+const GOLDEN: u64 = 0x9e3779b97f4a7c15;
+const OTHER: u64 = 0xc2b2ae3d27d4eb4f;
+
+// @ts-ignore: decorator
+@inline
+function hash(k0: u64, k1: u64, shift: u64): usize {
+  return <usize>(((k0 * GOLDEN) ^ (k1 * OTHER)) >> shift);
+}
+
+/** Empties the table of `1 << bits` slots and enters the first `count` keys again. */
+function refill(slots: usize, bits: u32, keys: usize, wide: bool, count: u32): void {
+  memory.fill(slots, 0, <usize>4 << bits);
+  const mask: usize = (<usize>1 << bits) - 1;
+  const shift: u64 = 64 - bits;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = keys + (<usize>i << (wide ? 4 : 3));
+    let h = hash(load<u64>(at), wide ? load<u64>(at, 8) : 0, shift);
+    while (load<u32>(slots + (h << 2)) != 0) h = (h + 1) & mask;
+    store<u32>(slots + (h << 2), i + 1);
+  }
+}
+
+/** The features of vectors `first` to `first + 3`, coordinate by coordinate, four floats each; zeros past the last. */
+function gather(spec: usize, n: u32, first: u32, out: usize): void {
+  const d = load<u32>(spec);
+  const width = load<u32>(spec, 4);
+  const image = load<usize>(spec, 8);
+  const plain = load<usize>(spec, 12);
+  for (let j: u32 = 0; j < 4; j++) {
+    const p = first + j;
+    const lane = out + (j << 2);
+    if (p >= n) {
+      for (let c: u32 = 0; c < d; c++) store<f32>(lane + (c << 4), 0);
+    } else if (width == 0) {
+      const from = plain + <usize>p * d * 4;
+      for (let c: u32 = 0; c < d; c++) store<f32>(lane + (c << 4), load<f32>(from + (c << 2)) / load<f32>(spec + (c << 2), 64));
+    } else {
+      store<f32>(lane, <f32>(p % width) / load<f32>(spec, 64));
+      store<f32>(lane, <f32>(p / width) / load<f32>(spec, 68), 16);
+      if (image != 0) {
+        const rgb = image + <usize>p * 3;
+        store<f32>(lane, <f32>load<u8>(rgb) / load<f32>(spec, 72), 32);
+        store<f32>(lane, <f32>load<u8>(rgb, 1) / load<f32>(spec, 76), 48);
+        store<f32>(lane, <f32>load<u8>(rgb, 2) / load<f32>(spec, 80), 64);
+      }
+    }
+  }
+}
+
+/**
+ * Residuals and ranks of four vectors: `elevated` = E p on the hyperplane (p. 5 of the paper), the nearest vertex with
+ * remainder 0, and how the residuals are ordered around it. In: features; out: rank, q, and `rest` = (elevated - vertex) / (d+1).
+ */
+function embed(d: u32, spec: usize, features: usize, elevated: usize, rest: usize, rank: usize, q: usize): void {
+  const up = f32x4.splat(<f32>(d + 1));
+  const down = f32x4.splat(<f32>1 / <f32>(d + 1));
+  const zero = f32x4.splat(0);
+  const one = f32x4.splat(1);
+  let sum = zero;
+  for (let j = d; j > 0; j--) {
+    const cf = f32x4.mul(v128.load(features + ((j - 1) << 4)), f32x4.splat(load<f32>(spec + ((j - 1) << 2), 128)));
+    v128.store(elevated + (j << 4), f32x4.sub(sum, f32x4.mul(f32x4.splat(<f32>j), cf)));
+    sum = f32x4.add(sum, cf);
+  }
+  v128.store(elevated, sum);
+  let color = zero;
+  for (let i: u32 = 0; i <= d; i++) {
+    const v = f32x4.nearest(f32x4.mul(down, v128.load(elevated + (i << 4))));
+    v128.store(q + (i << 4), v);
+    v128.store(rest + (i << 4), f32x4.sub(v128.load(elevated + (i << 4)), f32x4.mul(v, up)));
+    v128.store(rank + (i << 4), zero);
+    color = f32x4.add(color, v);
+  }
+  for (let i: u32 = 0; i < d; i++) {
+    const di = v128.load(rest + (i << 4));
+    let ri = v128.load(rank + (i << 4));
+    for (let j = i + 1; j <= d; j++) {
+      const less = v128.and(one, f32x4.lt(di, v128.load(rest + (j << 4))));
+      ri = f32x4.add(ri, less);
+      v128.store(rank + (j << 4), f32x4.add(v128.load(rank + (j << 4)), f32x4.sub(one, less)));
+    }
+    v128.store(rank + (i << 4), ri);
+  }
+  // Where the rounded point left the hyperplane it is brought back along the coordinates that were rounded most.
+  for (let i: u32 = 0; i <= d; i++) {
+    const r = f32x4.add(v128.load(rank + (i << 4)), color);
+    const move = f32x4.sub(v128.and(one, f32x4.lt(r, zero)), v128.and(one, f32x4.ge(r, up)));
+    const by = f32x4.mul(move, up);
+    const v = v128.load(q + (i << 4));
+    const vertex = f32x4.add(f32x4.mul(v, up), by);
+    v128.store(rank + (i << 4), i32x4.trunc_sat_f32x4_s(f32x4.add(r, by)));
+    v128.store(q + (i << 4), i32x4.trunc_sat_f32x4_s(f32x4.add(v, move)));
+    v128.store(rest + (i << 4), f32x4.mul(f32x4.sub(v128.load(elevated + (i << 4)), vertex), down));
+  }
+}
+
+/**
+ * Vertices of n feature vectors.
+ *
+ * @param offsets out, u32 [n][d+1]: vertex + 1 (row 0 of every table stays zero)
+ * @param weights out, f32 [n][d+1]
+ * @param keys out, one or two u64 per vertex, room for n (d+1)
+ * @param slots room for the hash table at its largest: the power of two from 2 n (d+1) on, u32 each
+ * @param row room for width x (d+1) keys (one vector's for plain data)
+ * @param work 4 kB of scratch
+ * @returns the number of vertices
+ */
+export function build(n: u32, spec: usize, offsets: usize, weights: usize, keys: usize, slots: usize, row: usize, work: usize): u32 {
+  const d = load<u32>(spec);
+  const width = load<u32>(spec, 4);
+  const wide = load<u32>(spec, 16) != 0;
+  const keyShift: u32 = wide ? 4 : 3;
+  const d1 = d + 1;
+  const features = work;
+  const elevated = work + 320;
+  const rank = work + 656;
+  const q = work + 992;
+  const sorted = work + 1328; // residuals by rank, f32
+  const steps0 = work + 1424; // the coordinates' steps by rank, u64
+  const steps1 = work + 1600;
+  const rest = work + 1776;
+  let bits: u32 = 12;
+  let count: u32 = 0;
+  let room: u32 = (1 << bits) >> 1;
+  let mask: usize = (<usize>1 << bits) - 1;
+  let shift: u64 = 64 - bits;
+  memory.fill(slots, 0, <usize>4 << bits);
+  const span: u32 = width == 0 ? 1 : width;
+  let x: u32 = 0;
+  for (let first: u32 = 0; first < n; first += 4) {
+    gather(spec, n, first, features);
+    embed(d, spec, features, elevated, rest, rank, q);
+    const end = min<u32>(4, n - first);
+    for (let j: u32 = 0; j < end; j++) {
+      const p = first + j;
+      let k0: u64 = 0;
+      let k1: u64 = 0;
+      for (let i: u32 = 0; i <= d; i++) {
+        const lane = (i << 4) + (j << 2);
+        const r = load<u32>(rank + lane);
+        const s0 = load<u64>(spec + (i << 3), 256);
+        store<f32>(sorted + (r << 2), load<f32>(rest + lane));
+        store<u64>(steps0 + (r << 3), s0);
+        const relative = <u64>(<i64>load<i32>(q + lane) - <i64>load<i32>(spec + (i << 2), 192));
+        k0 += relative * s0;
+        if (wide) {
+          const s1 = load<u64>(spec + (i << 3), 512);
+          store<u64>(steps1 + (r << 3), s1);
+          k1 += relative * s1;
+        }
+      }
+      const at = <usize>p * d1;
+      const mine = row + ((<usize>x * d1) << keyShift);
+      const left = x > 0 ? mine - (<usize>d1 << keyShift) : mine;
+      const above = p >= span;
+      for (let r: u32 = 0; r <= d; r++) {
+        const place = <usize>r << keyShift;
+        const to = offsets + ((at + r) << 2);
+        let id: u32 = 0;
+        if (x > 0 && load<u64>(left + place) == k0 && (!wide || load<u64>(left + place, 8) == k1)) {
+          id = load<u32>(to - (d1 << 2));
+        } else if (above && load<u64>(mine + place) == k0 && (!wide || load<u64>(mine + place, 8) == k1)) {
+          id = load<u32>(to - ((<usize>span * d1) << 2));
+        } else {
+          let h = hash(k0, k1, shift);
+          while (true) {
+            id = load<u32>(slots + (h << 2));
+            if (id == 0) break;
+            const key = keys + (<usize>(id - 1) << keyShift);
+            if (load<u64>(key) == k0 && (!wide || load<u64>(key, 8) == k1)) break;
+            h = (h + 1) & mask;
+          }
+          if (id == 0) {
+            const key = keys + (<usize>count << keyShift);
+            store<u64>(key, k0);
+            if (wide) store<u64>(key, k1, 8);
+            id = ++count;
+            store<u32>(slots + (h << 2), id);
+            if (count == room) {
+              bits++;
+              refill(slots, bits, keys, wide, count);
+              room = (1 << bits) >> 1;
+              mask = (<usize>1 << bits) - 1;
+              shift = 64 - bits;
+            }
+          }
+        }
+        store<u64>(mine + place, k0);
+        if (wide) store<u64>(mine + place, k1, 8);
+        store<u32>(to, id);
+        const before = load<f32>(sorted + ((d - r) << 2));
+        const w: f32 = r == 0 ? before + (<f32>1 - load<f32>(sorted)) : before - load<f32>(sorted + ((d - r + 1) << 2));
+        store<f32>(weights + ((at + r) << 2), w);
+        k0 += 1 - load<u64>(steps0 + ((d - r) << 3));
+        if (wide) k1 -= load<u64>(steps1 + ((d - r) << 3));
+      }
+      x = x + 1 == span ? 0 : x + 1;
+    }
+  }
+  return count;
+}
+
+/**
+ * Neighbours of every vertex.
+ *
+ * @param keys as `build` left them
+ * @param slots room for the hash table of `count` keys, filled here
+ * @param neighbors out, u32 [d+1][count][2]: vertex + 1 on either side along an axis, 0 where there is none
+ */
+export function connect(spec: usize, count: u32, keys: usize, slots: usize, neighbors: usize): void {
+  const d = load<u32>(spec);
+  const wide = load<u32>(spec, 16) != 0;
+  const keyShift: u32 = wide ? 4 : 3;
+  let bits: u32 = 12;
+  while ((<u32>1 << bits) >> 1 <= count) bits++;
+  refill(slots, bits, keys, wide, count);
+  const mask: usize = (<usize>1 << bits) - 1;
+  const shift: u64 = 64 - bits;
+  memory.fill(neighbors, 0, <usize>count * (d + 1) * 8);
+  let all0: u64 = 0;
+  let all1: u64 = 0;
+  for (let i: u32 = 0; i < d; i++) {
+    all0 += load<u64>(spec + (i << 3), 256);
+    if (wide) all1 += load<u64>(spec + (i << 3), 512);
+  }
+  // The remainder is the low bits of word 0.
+  let remainderMask: u64 = 1;
+  while (remainderMask < d + 1) remainderMask <<= 1;
+  remainderMask--;
+  for (let axis: u32 = 0; axis <= d; axis++) {
+    const s0 = load<u64>(spec + (axis << 3), 256);
+    const s1: u64 = wide ? load<u64>(spec + (axis << 3), 512) : 0;
+    const base = neighbors + <usize>axis * count * 8;
+    for (let i: u32 = 0; i < count; i++) {
+      const key = keys + (<usize>i << keyShift);
+      const k0 = load<u64>(key);
+      const k1: u64 = wide ? load<u64>(key, 8) : 0;
+      const wrap = (k0 & remainderMask) == 0;
+      // All coordinates one less, this axis d more.
+      const n0 = wrap ? k0 + d - all0 + s0 : k0 - 1 + s0;
+      const n1 = wrap ? k1 - all1 + s1 : k1 + s1;
+      let h = hash(n0, n1, shift);
+      while (true) {
+        const id = load<u32>(slots + (h << 2));
+        if (id == 0) break;
+        const other = keys + (<usize>(id - 1) << keyShift);
+        if (load<u64>(other) == n0 && (!wide || load<u64>(other, 8) == n1)) {
+          store<u32>(base + (<usize>i << 3), id);
+          store<u32>(base + (<usize>(id - 1) << 3), i + 1, 4);
+          break;
+        }
+        h = (h + 1) & mask;
+      }
+    }
+  }
+}

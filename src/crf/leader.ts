@@ -1,0 +1,135 @@
+/** @file The leading thread's side of a CRF: one problem at a time, answered request by request. */
+
+import { internal, PixelwiseError } from '../errors.js';
+import { Arena } from './arena.js';
+import type { CrfKernel } from './problem.js';
+import { type PlacedProblem, Solver, type SolverOptions } from './solver.js';
+import { type Kernels, Team } from './team.js';
+
+export interface StartRequest {
+  readonly kind: 'start';
+  readonly problem: PlacedProblem;
+  readonly options: SolverOptions;
+  /** Work at half the size, and enlarge the labels. */
+  readonly preview: boolean;
+}
+
+export interface StepsRequest {
+  readonly kind: 'steps';
+  readonly count: number;
+  /** Stop after a step that changed less; 0 never does. */
+  readonly tolerance: number;
+  /** No step will follow: the last one writes labels instead of preparing another. */
+  readonly last: boolean;
+  readonly energy: boolean;
+  readonly probabilities: boolean;
+}
+
+export type LeaderRequest = StartRequest | StepsRequest;
+
+/** One iteration of the inference. */
+export interface CrfStep {
+  /** From 1 on. */
+  readonly iteration: number;
+  /** Mean over pixels of the largest change of a probability; NaN where it was not asked for. */
+  readonly change: number;
+  /** Free energy after the step; NaN where it was not asked for. */
+  readonly energy: number;
+}
+
+export interface LeaderReply {
+  /** False where the input holds values that are not finite. */
+  readonly finite: boolean;
+  readonly steps: readonly CrfStep[];
+  /** Bytes of the labels and of the planar probabilities in the memory; 0 for none. */
+  readonly labels: number;
+  readonly probabilities: number;
+}
+
+const half = (n: number): number => Math.ceil(n / 2);
+
+function halved(kernel: CrfKernel): CrfKernel {
+  if (kernel.kind === 'features') {
+    throw new PixelwiseError('ERR_USAGE', 'A preview halves the picture, which features of your own do not follow. Run the CRF at full size.');
+  }
+  const { sigma } = kernel;
+  return { ...kernel, sigma: typeof sigma === 'number' ? sigma / 2 : [sigma[0] / 2, sigma[1] / 2] };
+}
+
+export class Leader {
+  readonly #memory: WebAssembly.Memory;
+  readonly #team: Team;
+  #solver: Solver | undefined;
+  #request: StartRequest | undefined;
+
+  constructor(kernels: Kernels, memory: WebAssembly.Memory, threads: number) {
+    this.#memory = memory;
+    this.#team = new Team(kernels, memory, threads);
+  }
+
+  /** Answers a request; yields after every iteration, where a host may let others run. Stops early where `stopped`. */
+  *answer(request: LeaderRequest): Generator<CrfStep | undefined, LeaderReply, undefined> {
+    const none = { finite: true, steps: [], labels: 0, probabilities: 0 };
+    if (request.kind === 'start') {
+      this.#solver = undefined;
+      this.#request = request;
+      const problem = request.preview ? this.#halve(request.problem) : request.problem;
+      const solver = new Solver(this.#team, this.#memory, problem, request.options);
+      const finite = solver.prepare();
+      yield undefined;
+      if (finite) solver.start();
+      this.#solver = solver;
+      return { ...none, finite };
+    }
+    const solver = this.#solver;
+    if (!solver) throw internal('steps of a CRF that was not started');
+    const { width, height, classes } = this.#request!.problem;
+    const labels = request.last ? solver.take(width * height) : 0;
+    const steps: CrfStep[] = [];
+    while (steps.length < request.count && !this.#team.stopped) {
+      const last = request.last && steps.length === request.count - 1;
+      const change = last ? solver.finish(this.#request!.preview ? 0 : labels) : solver.step();
+      const energy = request.energy ? solver.energy() : Number.NaN;
+      const step = { iteration: solver.iterations, change, energy };
+      steps.push(step);
+      yield step;
+      if (last || !(change < request.tolerance)) continue;
+      // Converged before its time: the same tables once more give the labels.
+      if (request.last) solver.relabel(this.#request!.preview ? 0 : labels);
+      break;
+    }
+    const probabilities = request.probabilities ? solver.take(4 * classes * width * height) : 0;
+    if (this.#team.stopped) return { ...none, steps };
+    if (this.#request!.preview && labels) this.#enlarge(solver, labels);
+    if (probabilities) solver.probabilities(probabilities);
+    return { finite: true, steps, labels, probabilities };
+  }
+
+  #halve(problem: PlacedProblem): PlacedProblem {
+    const { width, height, classes, image, input } = problem;
+    const size = { width: half(width), height: half(height) };
+    const arena = new Arena(this.#memory, problem.end, `${width} x ${height} pixels`);
+    const small = { image: image && arena.take(3 * size.width * size.height), input: arena.take(4 * classes * size.width * size.height) };
+    const { threads } = this.#team;
+    const cut = (i: number) => Math.floor((classes * i) / threads);
+    this.#team.run(
+      Array.from({ length: threads }, (_, t) => [
+        ...(t === 0 && image ? [['halvePicture', image, width, height, small.image] as const] : []),
+        ['halve', input, width, height, small.input, cut(t), cut(t + 1)] as const,
+      ]),
+    );
+    return { ...problem, ...size, ...small, kernels: problem.kernels.map(halved), end: arena.top };
+  }
+
+  #enlarge(solver: Solver, labels: number): void {
+    const { width, height } = this.#request!.problem;
+    const { beliefs, implied, groups, lanes, order } = solver.kept;
+    const { threads } = this.#team;
+    const cut = (i: number) => Math.floor((height * i) / threads);
+    this.#team.run(
+      Array.from({ length: threads }, (_, t) => [
+        ['enlarge', beliefs, implied, groups, lanes, order, width, height, labels, cut(t), cut(t + 1)] as const,
+      ]),
+    );
+  }
+}
