@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
 import { coldSegment } from './cold-segment.js';
+import { crf } from './crf.js';
 import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
 import { loadPth } from './load-pth.js';
 import { loader } from './loader.js';
@@ -39,6 +40,7 @@ const benches: Readonly<Record<string, Bench>> = {
   ...trainingBenches,
   'train-camvid': trainCamvid,
   'cold-segment': coldSegment,
+  crf,
   loader,
   'load-pth': loadPth,
   'infer-fcn-resnet50': inferFcnResnet50,

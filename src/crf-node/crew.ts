@@ -30,15 +30,21 @@ class NodeCrew implements Crew {
   readonly threads: number;
   readonly memory: WebAssembly.Memory;
   readonly #workers: readonly Worker[];
-  #waiting: { resolve(reply: LeaderReply): void; reject(error: unknown): void; onStep(step: CrfStep): void } | undefined;
+  #waiting:
+    | { resolve(reply: LeaderReply): void; reject(error: unknown): void; onStep(step: CrfStep): void }
+    | undefined;
   #failed: PixelwiseError | undefined;
 
   constructor(module: WebAssembly.Module, threads: number) {
     this.threads = threads;
     this.memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
     this.#workers = Array.from({ length: threads }, (_, helper) => {
-      const worker = new Worker(workerUrl, { workerData: { module, memory: this.memory, helper, threads } satisfies CrewSetup });
-      worker.on('error', (error) => this.#fail(new PixelwiseError('ERR_ENGINE', `A thread of the CRF failed: ${error.message}`)));
+      const worker = new Worker(workerUrl, {
+        workerData: { module, memory: this.memory, helper, threads } satisfies CrewSetup,
+      });
+      worker.on('error', (error) =>
+        this.#fail(new PixelwiseError('ERR_ENGINE', `A thread of the CRF failed: ${error.message}`)),
+      );
       worker.unref();
       return worker;
     });
@@ -56,7 +62,10 @@ class NodeCrew implements Crew {
   }
 
   #settle(message: CrewMessage): void {
-    if (message.kind === 'step') return this.#waiting?.onStep(message.step);
+    if (message.kind === 'step') {
+      this.#waiting?.onStep(message.step);
+      return;
+    }
     this.#leader.unref();
     const waiting = this.#waiting;
     this.#waiting = undefined;

@@ -65,7 +65,11 @@ export class Arena {
     try {
       this.#memory.grow(missing);
     } catch (cause) {
-      throw new PixelwiseError('ERR_ENGINE', `No memory for a CRF over ${this.#what}: ${megabytes(end)} were asked for. Close other programs, or use a smaller picture.`, { cause });
+      throw new PixelwiseError(
+        'ERR_ENGINE',
+        `No memory for a CRF over ${this.#what}: ${megabytes(end)} were asked for. Close other programs, or use a smaller picture.`,
+        { cause },
+      );
     }
   }
 

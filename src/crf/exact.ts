@@ -1,6 +1,13 @@
 /** @file The same inference without a lattice: every pair of points, in float64. For tests and small pictures. */
 
-import { type CrfProblem, checkProblem, divisorsOf, finiteError, labelEnergies, type Normalization } from './problem.js';
+import {
+  type CrfProblem,
+  checkProblem,
+  divisorsOf,
+  finiteError,
+  labelEnergies,
+  type Normalization,
+} from './problem.js';
 
 /** n x n matrix of a kernel, row by row; the diagonal is 1. */
 function kernelMatrix(features: Float64Array, d: number, points: number): Float64Array {
@@ -36,7 +43,9 @@ function featuresOf(problem: CrfProblem, index: number): { features: Float64Arra
 /** K normalised, so that a message is one product. */
 function normalized(matrix: Float64Array, points: number, mode: Normalization): Float64Array {
   if (mode === 'none') return matrix;
-  const sums = Float64Array.from({ length: points }, (_, i) => matrix.subarray(i * points, (i + 1) * points).reduce((a, b) => a + b, 0));
+  const sums = Float64Array.from({ length: points }, (_, i) =>
+    matrix.subarray(i * points, (i + 1) * points).reduce((a, b) => a + b, 0),
+  );
   return matrix.map((v, at) => {
     const [i, j] = [Math.floor(at / points), at % points];
     return mode === 'after' ? v / sums[i]! : v / Math.sqrt(sums[i]! * sums[j]!);
@@ -80,7 +89,11 @@ export function exactCrf(problem: CrfProblem, iterations: number): { probabiliti
   const points = width * height;
   const matrices = kernels.map((kernel, i) => {
     const { features, d } = featuresOf(problem, i);
-    return normalized(kernelMatrix(features, d, points), points, kernel.normalization ?? problem.normalization ?? 'symmetric');
+    return normalized(
+      kernelMatrix(features, d, points),
+      points,
+      kernel.normalization ?? problem.normalization ?? 'symmetric',
+    );
   });
   const unary = logits(problem);
 
@@ -88,7 +101,9 @@ export function exactCrf(problem: CrfProblem, iterations: number): { probabiliti
   const messages = (q: Float64Array): Float64Array => {
     const out = new Float64Array(classes * points);
     kernels.forEach(({ weight }, m) => {
-      const kq = Array.from({ length: classes }, (_, c) => product(matrices[m]!, q.subarray(c * points, (c + 1) * points)));
+      const kq = Array.from({ length: classes }, (_, c) =>
+        product(matrices[m]!, q.subarray(c * points, (c + 1) * points)),
+      );
       for (let c = 0; c < classes; c++) {
         for (let k = 0; k < classes; k++) {
           const w = typeof weight === 'number' ? (c === k ? weight : 0) : -(weight[c]![k]! + weight[k]![c]!) / 2;
@@ -102,7 +117,11 @@ export function exactCrf(problem: CrfProblem, iterations: number): { probabiliti
   let q = softmax(unary, classes, points);
   let message = messages(q);
   for (let it = 0; it < iterations; it++) {
-    q = softmax(unary.map((v, i) => v + message[i]!), classes, points);
+    q = softmax(
+      unary.map((v, i) => v + message[i]!),
+      classes,
+      points,
+    );
     message = messages(q);
     let energy = 0;
     q.forEach((p, i) => {

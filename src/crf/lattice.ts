@@ -74,7 +74,10 @@ export function planLattice(kernel: CrfKernel, width: number, height: number): L
     at += bits;
   }
   if (at > 128) {
-    throw new PixelwiseError('ERR_USAGE', `The ${d} features of a kernel span too many lattice cells. Use fewer features or larger sigmas.`);
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `The ${d} features of a kernel span too many lattice cells. Use fewer features or larger sigmas.`,
+    );
   }
   return { kernel, dimensions: d, divisors, scale, least: ranges.map((r) => r.least), shifts, wide: at > 64 };
 }

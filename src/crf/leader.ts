@@ -50,7 +50,10 @@ const half = (n: number): number => Math.ceil(n / 2);
 
 function halved(kernel: CrfKernel): CrfKernel {
   if (kernel.kind === 'features') {
-    throw new PixelwiseError('ERR_USAGE', 'A preview halves the picture, which features of your own do not follow. Run the CRF at full size.');
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      'A preview halves the picture, which features of your own do not follow. Run the CRF at full size.',
+    );
   }
   const { sigma } = kernel;
   return { ...kernel, sigma: typeof sigma === 'number' ? sigma / 2 : [sigma[0] / 2, sigma[1] / 2] };
@@ -88,15 +91,14 @@ export class Leader {
     const steps: CrfStep[] = [];
     while (steps.length < request.count && !this.#team.stopped) {
       const last = request.last && steps.length === request.count - 1;
-      const change = last ? solver.finish(this.#request!.preview ? 0 : labels) : solver.step();
+      // Any step may turn out to be the last where a tolerance is set.
+      const target = (last || request.tolerance > 0) && !this.#request!.preview ? labels : 0;
+      const change = solver.step(target, !last || request.energy);
       const energy = request.energy ? solver.energy() : Number.NaN;
       const step = { iteration: solver.iterations, change, energy };
       steps.push(step);
       yield step;
-      if (last || !(change < request.tolerance)) continue;
-      // Converged before its time: the same tables once more give the labels.
-      if (request.last) solver.relabel(this.#request!.preview ? 0 : labels);
-      break;
+      if (change < request.tolerance) break;
     }
     const probabilities = request.probabilities ? solver.take(4 * classes * width * height) : 0;
     if (this.#team.stopped) return { ...none, steps };
@@ -109,7 +111,10 @@ export class Leader {
     const { width, height, classes, image, input } = problem;
     const size = { width: half(width), height: half(height) };
     const arena = new Arena(this.#memory, problem.end, `${width} x ${height} pixels`);
-    const small = { image: image && arena.take(3 * size.width * size.height), input: arena.take(4 * classes * size.width * size.height) };
+    const small = {
+      image: image && arena.take(3 * size.width * size.height),
+      input: arena.take(4 * classes * size.width * size.height),
+    };
     const { threads } = this.#team;
     const cut = (i: number) => Math.floor((classes * i) / threads);
     this.#team.run(

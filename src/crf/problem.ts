@@ -84,7 +84,8 @@ const pair = (v: number | readonly [number, number]): readonly [number, number] 
 export function divisorsOf(kernel: CrfKernel): readonly number[] {
   if (kernel.kind === 'spatial') return pair(kernel.sigma);
   if (kernel.kind === 'features') return new Array<number>(kernel.dimensions).fill(1);
-  const color = typeof kernel.colorSigma === 'number' ? new Array<number>(3).fill(kernel.colorSigma) : kernel.colorSigma;
+  const color =
+    typeof kernel.colorSigma === 'number' ? new Array<number>(3).fill(kernel.colorSigma) : kernel.colorSigma;
   return [...pair(kernel.sigma), ...color];
 }
 
@@ -92,7 +93,9 @@ function checkKernel(kernel: CrfKernel, problem: CrfProblem, points: number): vo
   const divisors = divisorsOf(kernel);
   for (const sigma of divisors) {
     if (sigma > 0 && Number.isFinite(sigma)) continue;
-    throw usage(`Impossible sigma ${sigma} of a ${kernel.kind} kernel. Expected a number above 0: pixels for positions, levels of 255 for colors.`);
+    throw usage(
+      `Impossible sigma ${sigma} of a ${kernel.kind} kernel. Expected a number above 0: pixels for positions, levels of 255 for colors.`,
+    );
   }
   const rows = typeof kernel.weight === 'number' ? [[kernel.weight]] : kernel.weight;
   if (rows.flat().some((w) => !Number.isFinite(w))) {
@@ -100,7 +103,9 @@ function checkKernel(kernel: CrfKernel, problem: CrfProblem, points: number): vo
   }
   const { classes } = problem;
   if (typeof kernel.weight !== 'number' && (rows.length !== classes || rows.some((r) => r.length !== classes))) {
-    throw usage(`A label compatibility must be ${classes} x ${classes} for ${classes} classes, received ${rows.length} x ${rows[0]?.length ?? 0}.`);
+    throw usage(
+      `A label compatibility must be ${classes} x ${classes} for ${classes} classes, received ${rows.length} x ${rows[0]?.length ?? 0}.`,
+    );
   }
   if (kernel.kind === 'bilateral' && !problem.image) {
     throw usage('A bilateral kernel needs the picture. Give `image`, or leave the kernel out.');
@@ -128,11 +133,16 @@ function checkUnary({ unary, classes, width, height }: CrfProblem, points: numbe
   if (!labels) return;
   const { confidence } = unary;
   if (!(confidence > 1 / classes && confidence < 1)) {
-    throw usage(`Impossible confidence ${confidence}. Expected more than 1/${classes}, which says nothing, and less than 1, which cannot be moved.`);
+    throw usage(
+      `Impossible confidence ${confidence}. Expected more than 1/${classes}, which says nothing, and less than 1, which cannot be moved.`,
+    );
   }
   for (let i = 0; i < data.length; i++) {
     if (data[i]! >= classes && data[i] !== 255) {
-      throw new PixelwiseError('ERR_MASK', `Label ${data[i]} at pixel (${i % width}, ${Math.floor(i / width)}) is none of ${classes} classes. Expected 0 to ${classes - 1}, or 255 for unsure.`);
+      throw new PixelwiseError(
+        'ERR_MASK',
+        `Label ${data[i]} at pixel (${i % width}, ${Math.floor(i / width)}) is none of ${classes} classes. Expected 0 to ${classes - 1}, or 255 for unsure.`,
+      );
     }
   }
 }
@@ -154,7 +164,8 @@ export function checkProblem(problem: CrfProblem): void {
   if (image && image.data.length !== 3 * width * height) {
     throw usage(`The picture holds ${image.data.length} bytes. Expected ${width} x ${height} x 3 (RGB).`);
   }
-  if (kernels.length === 0 || kernels.length > 12) throw usage(`Impossible number of kernels ${kernels.length}. Expected 1 to 12.`);
+  if (kernels.length === 0 || kernels.length > 12)
+    throw usage(`Impossible number of kernels ${kernels.length}. Expected 1 to 12.`);
   checkUnary(problem, width * height);
   for (const kernel of kernels) checkKernel(kernel, problem, width * height);
 }
@@ -170,7 +181,11 @@ export function finiteError({ unary, width, height, kernels }: CrfProblem): Pixe
     );
   }
   const kernel = kernels.findIndex((k) => k.kind === 'features' && !k.features.every(Number.isFinite));
-  return usage(kernel >= 0 ? `Kernel ${kernel} has features that are not finite.` : 'The unary terms are too large. Expected finite float32 numbers.');
+  return usage(
+    kernel >= 0
+      ? `Kernel ${kernel} has features that are not finite.`
+      : 'The unary terms are too large. Expected finite float32 numbers.',
+  );
 }
 
 /** Energies of labels with a confidence: -ln p for the given one, the rest shared by the others; unsure pixels say nothing. */

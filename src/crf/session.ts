@@ -2,8 +2,8 @@
 
 import { PixelwiseError } from '../errors.js';
 import { tooLarge } from './arena.js';
-import type { CrfStep, LeaderReply, LeaderRequest } from './leader.js';
 import { buildRoom, planLattice } from './lattice.js';
+import type { CrfStep, LeaderReply, LeaderRequest } from './leader.js';
 import { type CrfProblem, checkProblem, finiteError, labelEnergies } from './problem.js';
 import { type PlacedProblem, placeInputs } from './solver.js';
 import { setStop } from './team.js';
@@ -63,7 +63,11 @@ export class CrfInference {
   readonly #read: (at: number) => Float32Array;
   readonly #problem: CrfProblem;
 
-  constructor(problem: CrfProblem, ask: (request: LeaderRequest) => Promise<LeaderReply>, read: (at: number) => Float32Array) {
+  constructor(
+    problem: CrfProblem,
+    ask: (request: LeaderRequest) => Promise<LeaderReply>,
+    read: (at: number) => Float32Array,
+  ) {
     this.#problem = problem;
     this.#ask = ask;
     this.#read = read;
@@ -133,16 +137,25 @@ export class CrfSession {
     return this.#inTurn(async () => {
       const { iterations = 10, tolerance = 0, probabilities = false, energy = false, preview = false } = options;
       if (!(Number.isInteger(iterations) && iterations >= 1)) {
-        throw new PixelwiseError('ERR_USAGE', `Impossible number of iterations ${iterations}. Expected a whole number from 1 on.`);
+        throw new PixelwiseError(
+          'ERR_USAGE',
+          `Impossible number of iterations ${iterations}. Expected a whole number from 1 on.`,
+        );
       }
       if (preview && (probabilities || energy)) {
-        throw new PixelwiseError('ERR_USAGE', 'A preview gives labels only. Run at full size for probabilities or the energy.');
+        throw new PixelwiseError(
+          'ERR_USAGE',
+          'A preview gives labels only. Run at full size for probabilities or the energy.',
+        );
       }
       const keep = probabilities || energy || preview || tolerance > 0 || options.onStep !== undefined;
       return this.#watched(options.signal, async () => {
         await this.#start(problem, { keep, energy, fast: options.fast ?? false, preview });
         const onStep = options.onStep ?? (() => undefined);
-        const reply = await this.#crew.ask({ kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities }, onStep);
+        const reply = await this.#crew.ask(
+          { kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities },
+          onStep,
+        );
         options.signal?.throwIfAborted();
         const points = problem.width * problem.height;
         const { buffer } = this.#crew.memory;
@@ -157,26 +170,38 @@ export class CrfSession {
   /** Starts a problem to be stepped through by hand; the next problem of this session ends it. */
   start(problem: CrfProblem, options: Pick<CrfOptions, 'fast' | 'signal'> = {}): Promise<CrfInference> {
     return this.#inTurn(async () => {
-      await this.#watched(options.signal, () => this.#start(problem, { keep: true, energy: true, fast: options.fast ?? false, preview: false }));
+      await this.#watched(options.signal, () =>
+        this.#start(problem, { keep: true, energy: true, fast: options.fast ?? false, preview: false }),
+      );
       const mine = this.#started;
       const ask = (request: LeaderRequest) =>
         this.#inTurn(() => {
-          if (mine !== this.#started) throw new PixelwiseError('ERR_CLOSED', 'Another problem was started since. Use a session for each.');
+          if (mine !== this.#started)
+            throw new PixelwiseError('ERR_CLOSED', 'Another problem was started since. Use a session for each.');
           return this.#watched(options.signal, () => this.#crew.ask(request, () => undefined));
         });
       const values = problem.width * problem.height * problem.classes;
-      return new CrfInference(problem, ask, (at) => Float32Array.from(new Float32Array(this.#crew.memory.buffer, at, values)));
+      return new CrfInference(problem, ask, (at) =>
+        Float32Array.from(new Float32Array(this.#crew.memory.buffer, at, values)),
+      );
     });
   }
 
-  async #start(problem: CrfProblem, o: { keep: boolean; energy: boolean; fast: boolean; preview: boolean }): Promise<void> {
+  async #start(
+    problem: CrfProblem,
+    o: { keep: boolean; energy: boolean; fast: boolean; preview: boolean },
+  ): Promise<void> {
     checkProblem(problem);
     const bytes = memoryEstimate(problem);
-    if (bytes > 2 ** 32) throw tooLarge(bytes, `${problem.width} x ${problem.height} pixels with ${problem.classes} classes`);
+    if (bytes > 2 ** 32)
+      throw tooLarge(bytes, `${problem.width} x ${problem.height} pixels with ${problem.classes} classes`);
     this.#started++;
     const placed = this.#place(problem);
     const options = { threshold: o.fast ? fastThreshold : 0, keep: o.keep, energy: o.energy, oneChannel: !o.preview };
-    const { finite } = await this.#crew.ask({ kind: 'start', problem: placed, options, preview: o.preview }, () => undefined);
+    const { finite } = await this.#crew.ask(
+      { kind: 'start', problem: placed, options, preview: o.preview },
+      () => undefined,
+    );
     if (!finite) throw finiteError(problem);
   }
 
@@ -193,11 +218,22 @@ export class CrfSession {
     if (unary.kind === 'labels') labelEnergies(unary.data, classes, unary.confidence, input);
     else input.set(unary.data);
     kernels.forEach((kernel, i) => {
-      if (kernel.kind === 'features') new Float32Array(buffer, places.features[i]!, kernel.features.length).set(kernel.features);
+      if (kernel.kind === 'features')
+        new Float32Array(buffer, places.features[i]!, kernel.features.length).set(kernel.features);
     });
-    const bare = kernels.map((kernel) => (kernel.kind === 'features' ? { ...kernel, features: boxOf(kernel.features, kernel.dimensions) } : kernel));
+    const bare = kernels.map((kernel) =>
+      kernel.kind === 'features' ? { ...kernel, features: boxOf(kernel.features, kernel.dimensions) } : kernel,
+    );
     const kind = unary.kind === 'labels' ? 'energies' : unary.kind;
-    return { width, height, classes, kernels: bare, ...(normalization && { normalization }), unary: { kind }, ...places };
+    return {
+      width,
+      height,
+      classes,
+      kernels: bare,
+      ...(normalization && { normalization }),
+      unary: { kind },
+      ...places,
+    };
   }
 
   /** While `work` runs, the signal stops it at the next iteration. */

@@ -58,9 +58,9 @@ interface Pairwise {
   privates: number[];
 }
 
-/** Contiguous parts of `count`, in multiples of four. */
+/** Contiguous parts of `count`, in multiples of four; only later ones may be empty. */
 function parts(count: number, threads: number): [number, number][] {
-  const cut = (i: number) => (i === threads ? count : Math.floor((count * i) / threads / 4) * 4);
+  const cut = (i: number) => Math.min(count, Math.ceil((count * i) / threads / 4) * 4);
   return Array.from({ length: threads }, (_, i) => [cut(i), cut(i + 1)]);
 }
 
@@ -157,13 +157,26 @@ export class Solver {
     const rooms = new Map<Pairwise, { keys: number; slots: number }>();
     const { lists, place } = this.#deal((p) => {
       const room = buildRoom(this.#points, width, p.plan);
-      const [row, work, keys, slots] = [room.row, room.work, room.keys, room.slots].map((b) => this.#arena.take(b)) as [number, number, number, number];
+      const [row, work, keys, slots] = [room.row, room.work, room.keys, room.slots].map((b) => this.#arena.take(b)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
       rooms.set(p, { keys, slots });
       return [['build', this.#points, p.spec, p.offsets, p.weights, keys, slots, row, work]];
     });
     // A sample is enough to rank the labels.
     const step = Math.max(1, Math.floor(this.#points / 4 / 4096));
-    const counting: Call = ['countBest', input, classes, this.#points, unary.kind === 'energies' ? -1 : 1, step, counts];
+    const counting: Call = [
+      'countBest',
+      input,
+      classes,
+      this.#points,
+      unary.kind === 'energies' ? -1 : 1,
+      step,
+      counts,
+    ];
     lists[lists.length - 1]!.push(counting);
     const results = this.#team.run(lists);
     for (const [p, [thread, index]] of place) p.vertices = results[thread]![index]!;
@@ -187,7 +200,10 @@ export class Solver {
       const [[sum = 0] = []] = this.#team.run([[['sumOf', input + 4 * implied * this.#points, 0, this.#points]]]);
       this.#unaryOffset = unary.kind === 'energies' ? sum : -sum;
     }
-    return this.#team.run(lists).flat().every((bad) => bad === 0);
+    return this.#team
+      .run(lists)
+      .flat()
+      .every((bad) => bad === 0);
   }
 
   /** Neighbours are found above the scratch memory and moved down to where it began. */
@@ -247,7 +263,11 @@ export class Solver {
       if (mode !== 'none') {
         p.norm = this.#arena.take(4 * n);
         const ones = this.#filter1(p, 0, tables);
-        calls.push(...ones.calls, ['sliceOne', p.axes, 0, n, p.offsets, p.weights, ones.table, p.norm, scale], ['invert', p.norm, 0, n, mode === 'symmetric' ? 1 : 0]);
+        calls.push(
+          ...ones.calls,
+          ['sliceOne', p.axes, 0, n, p.offsets, p.weights, ones.table, p.norm, scale],
+          ['invert', p.norm, 0, n, mode === 'symmetric' ? 1 : 0],
+        );
       }
       const wantsTotal = p.matrix !== undefined || this.#options.energy;
       const wantsSum = mode !== 'after' && p.matrix === undefined;
@@ -297,12 +317,22 @@ export class Solver {
       const bytes = this.#stride * (p.vertices + 1);
       p.tables = [this.#arena.take(bytes), this.#arena.take(bytes)];
       p.privates = Array.from({ length: this.#team.threads - 1 }, () => this.#arena.take(bytes));
-      this.#team.run([[['clear', p.tables[0], this.#stride], ['clear', p.tables[1], this.#stride]]]);
+      this.#team.run([
+        [
+          ['clear', p.tables[0], this.#stride],
+          ['clear', p.tables[1], this.#stride],
+        ],
+      ]);
     }
     if (keep) {
       this.#beliefs = this.#arena.take(this.#stride * n);
       this.#implied = this.#arena.take(4 * n);
-      this.#team.run([[['clear', this.#beliefs, this.#stride * n], ['clear', this.#implied, 4 * n]]]);
+      this.#team.run([
+        [
+          ['clear', this.#beliefs, this.#stride * n],
+          ['clear', this.#implied, 4 * n],
+        ],
+      ]);
     }
     this.#descriptors = Array.from({ length: this.#team.threads }, () => this.#arena.take(descriptorBytes));
   }
@@ -312,7 +342,16 @@ export class Solver {
     this.#descriptors.forEach((at, thread) => {
       const words = this.#arena.view(Uint32Array, at, descriptorBytes / 4);
       const floats = this.#arena.view(Float32Array, at, descriptorBytes / 4);
-      words.set([this.#pairwise.length, this.#rows, this.#base, 0, this.#beliefs, labels, this.#order, (slicing ? 1 : 0) | (splatting ? 2 : 0)]);
+      words.set([
+        this.#pairwise.length,
+        this.#rows,
+        this.#base,
+        0,
+        this.#beliefs,
+        labels,
+        this.#order,
+        (slicing ? 1 : 0) | (splatting ? 2 : 0),
+      ]);
       floats[3] = this.#constant;
       floats[8] = threshold > 0 ? Math.log(threshold) : Number.NEGATIVE_INFINITY;
       words[9] = this.#lanes;
@@ -334,7 +373,11 @@ export class Solver {
     const groups = this.#groups;
     const lists = this.#split(this.#points, (from, to, thread) => {
       const clears: Call[] = splatting
-        ? this.#pairwise.map((p) => ['clear', thread === 0 ? p.tables[0] : p.privates[thread - 1]!, this.#stride * (p.vertices + 1)])
+        ? this.#pairwise.map((p) => [
+            'clear',
+            thread === 0 ? p.tables[0] : p.privates[thread - 1]!,
+            this.#stride * (p.vertices + 1),
+          ])
         : [];
       const at = this.#descriptors[thread]!;
       if (groups === 0) return [...clears, ['passTwo', at, from, to]];
@@ -352,8 +395,7 @@ export class Solver {
     this.#blurred = true;
     const { threads } = this.#team;
     const stride = this.#stride;
-    const used = Math.min(threads, parts(this.#points, threads).filter(([from, to]) => from < to).length);
-    if (used > 1) {
+    if (threads > 1) {
       const lists: Call[][] = Array.from({ length: threads }, () => []);
       for (const p of this.#pairwise) {
         parts(Math.ceil((stride * (p.vertices + 1)) / 16) * 4, threads).forEach(([from, to], t) => {
@@ -374,7 +416,8 @@ export class Solver {
         parts(p.vertices, threads).forEach(([first, last], t) => {
           if (first === last) return;
           if (this.#groups === 0) lists[t]!.push(['blurOne', first, last, neighbors, from, to]);
-          else if (this.#groups > mostUnrolled) lists[t]!.push(['blurAny', this.#groups, first, last, neighbors, from, to]);
+          else if (this.#groups > mostUnrolled)
+            lists[t]!.push(['blurAny', this.#groups, first, last, neighbors, from, to]);
           else lists[t]!.push([`blur${this.#groups}`, first, last, neighbors, from, to]);
         });
         p.tables = [to, from];
@@ -391,7 +434,18 @@ export class Solver {
       const { columns, extra } = p.matrix;
       this.#team.run(
         this.#split(p.vertices, (from, to, t) => [
-          ['compatible', this.#groups, this.#lanes, from, to, p.tables[1], p.total, columns, extra, this.#descriptors[t]! + 1024],
+          [
+            'compatible',
+            this.#groups,
+            this.#lanes,
+            from,
+            to,
+            p.tables[1],
+            p.total,
+            columns,
+            extra,
+            this.#descriptors[t]! + 1024,
+          ],
         ]),
       );
     }
@@ -402,27 +456,19 @@ export class Solver {
     this.#pass(false, true);
   }
 
-  /** One iteration. @returns the mean over pixels of the largest change of a probability; NaN where beliefs are not kept */
-  step(): number {
+  /**
+   * One iteration.
+   *
+   * @param labels where to write the labels it arrives at; 0 for none
+   * @param more whether another iteration, or the energy, will follow
+   * @returns the mean over pixels of the largest change of a probability; NaN where beliefs are not kept
+   */
+  step(labels: number, more: boolean): number {
     this.#blur();
     this.#applyMatrices();
-    const moved = this.#pass(true, true);
+    const moved = this.#pass(true, more, labels);
     this.iterations++;
     return this.#options.keep ? moved / this.#points : Number.NaN;
-  }
-
-  /** The last iteration, which prepares no other one. @returns as `step` */
-  finish(labels: number): number {
-    this.#blur();
-    this.#applyMatrices();
-    const moved = this.#pass(true, false, labels);
-    this.iterations++;
-    return this.#options.keep ? moved / this.#points : Number.NaN;
-  }
-
-  /** Labels of the beliefs that the last step arrived at, without another iteration: their tables are sliced before it. */
-  relabel(labels: number): void {
-    if (labels) this.#pass(true, false, labels);
   }
 
   /** Room for results. */
@@ -445,7 +491,13 @@ export class Solver {
 
   /** What `enlarge` needs of a preview. */
   get kept() {
-    return { beliefs: this.#beliefs, implied: this.#implied, groups: this.#groups, lanes: this.#lanes, order: this.#order };
+    return {
+      beliefs: this.#beliefs,
+      implied: this.#implied,
+      groups: this.#groups,
+      lanes: this.#lanes,
+      order: this.#order,
+    };
   }
 
   /**

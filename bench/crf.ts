@@ -1,0 +1,191 @@
+/**
+ * @file The fully connected CRF against pydensecrf: a 375x500 photograph, 21 classes, both kernels, ten iterations, from
+ * unary terms to labels, warm, setup included.
+ */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PixelwiseError } from 'pixelwise';
+import { type CrfProblem, DenseCrf, kernelsOf, parseCrfSettings } from 'pixelwise/crf';
+import { loadWeights } from 'pixelwise/weights';
+import type { Bench } from './main.js';
+import { type Message, median, peakMemory, Side, serve } from './side.js';
+
+type Timing = Message & { milliseconds: number; processor: number; memory: number; setup: number };
+
+/** What each side is sent: where the arrays are, and the parameters. */
+interface Job extends Message {
+  readonly folder: string;
+  readonly width: number;
+  readonly height: number;
+  readonly classes: number;
+  readonly settings: string;
+  readonly threads: number;
+  readonly fast: boolean;
+  readonly preview: boolean;
+}
+
+/** Ours: what is measured, and the parameters of section 3 of the notes beside the reference cases. */
+const cases = {
+  'one thread': { threads: 1 },
+  'two threads': { threads: 2 },
+  'one thread, fast': { threads: 1, fast: true },
+  'two threads, fast': { threads: 2, fast: true },
+  'two threads, preview': { threads: 2, fast: true, preview: true },
+} as const;
+
+function referenceFile(): string {
+  const file =
+    process.env.PIXELWISE_CRF ??
+    fileURLToPath(new URL('../../../shared/crf/full-voc21-375x500.safetensors', import.meta.url));
+  if (existsSync(file)) return file;
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    `No scores in '${file}'. Set PIXELWISE_CRF to a safetensors file with 'image' (uint8 [H, W, 3]) and 'logits8' (float32 [C, h, w]).`,
+    { subject: file },
+  );
+}
+
+/** Bilinear scores at the picture's size, as energies -ln p with p clipped at 1e-5. */
+function energies(
+  scores: Float32Array,
+  [classes, h, w]: readonly number[],
+  height: number,
+  width: number,
+): Float32Array {
+  const axis = (small: number, large: number) =>
+    Array.from({ length: large }, (_, i) => {
+      const at = Math.max(0, ((i + 0.5) * small) / large - 0.5);
+      const low = Math.min(small - 1, Math.floor(at));
+      return { low, high: Math.min(small - 1, low + 1), f: Math.min(1, at - low) };
+    });
+  const [rows, columns] = [axis(h!, height), axis(w!, width)];
+  const out = new Float32Array(classes! * width * height);
+  const t = new Float64Array(classes!);
+  rows.forEach((y, j) => {
+    columns.forEach((x, i) => {
+      let sum = 0;
+      for (let c = 0; c < t.length; c++) {
+        const at = (r: number, k: number) => scores[(c * h! + r) * w! + k]!;
+        const upper = at(y.low, x.low) * (1 - x.f) + at(y.low, x.high) * x.f;
+        const lower = at(y.high, x.low) * (1 - x.f) + at(y.high, x.high) * x.f;
+        sum += t[c] = Math.exp(upper * (1 - y.f) + lower * y.f);
+      }
+      for (let c = 0; c < t.length; c++) {
+        out[(c * height + j) * width + i] = -Math.log(Math.min(1, Math.max(1e-5, t[c]! / sum)));
+      }
+    });
+  });
+  return out;
+}
+
+async function ourSide(): Promise<void> {
+  const open = new Map<number, DenseCrf>();
+  await serve(async (message) => {
+    const { folder, width, height, classes, settings, threads, fast, preview } = message as Job;
+    const crf = open.get(threads) ?? (await DenseCrf.open({ threads }));
+    open.set(threads, crf);
+    const floats = readFileSync(join(folder, 'unary.f32'));
+    const { iterations, normalization, ...rest } = parseCrfSettings(settings);
+    const problem: CrfProblem = {
+      width,
+      height,
+      classes,
+      image: { width, height, data: new Uint8Array(readFileSync(join(folder, 'image.u8'))) },
+      unary: { kind: 'energies', data: new Float32Array(floats.buffer, floats.byteOffset, classes * width * height) },
+      kernels: kernelsOf({ iterations, normalization, ...rest }),
+      normalization,
+    };
+    const before = process.memoryUsage().rss;
+    const began = { cpu: process.cpuUsage(), wall: performance.now() };
+    const { labels } = await crf.run(problem, { iterations, fast, preview });
+    const { user, system } = process.cpuUsage(began.cpu);
+    const milliseconds = performance.now() - began.wall;
+    writeFileSync(join(folder, 'ours.u8'), labels);
+    return { milliseconds, processor: (user + system) / 1000, memory: peakMemory() - before };
+  });
+  for (const crf of open.values()) await crf.close();
+}
+
+/** The original, or undefined (said aloud) where Python or pydensecrf is missing. */
+async function openPeer(say: (line: string) => void): Promise<Side | undefined> {
+  if (!process.env.PIXELWISE_PYTHON) {
+    say('PIXELWISE_PYTHON is not set: measured without the peer (a Python with numpy and pydensecrf).');
+    return undefined;
+  }
+  const peer = Side.peer('pydensecrf_run.py');
+  const { ready } = await peer.ask<Message>({ hello: true });
+  if (ready === true) return peer;
+  say(`The peer's Python has no pydensecrf (${String(ready)}): measured without it.`);
+  await peer.end();
+  return undefined;
+}
+
+export const crf: Bench = {
+  steps: 7,
+  side: ourSide,
+  async run({ steps, say }) {
+    const tensors = await loadWeights(referenceFile());
+    const [image, scores] = [tensors.get('image')!, tensors.get('logits8')!];
+    const [height = 0, width = 0] = image.shape;
+    const classes = scores.shape[0]!;
+    const folder = mkdtempSync(join(tmpdir(), 'pixelwise-crf-'));
+    const ours = Side.ours('crf');
+    const peer = await openPeer(say);
+    const job = { folder, width, height, classes, settings: 'deeplab-largefov,normalization=symmetric' };
+    try {
+      writeFileSync(join(folder, 'image.u8'), image.data as Uint8Array);
+      writeFileSync(join(folder, 'unary.f32'), energies(scores.data as Float32Array, scores.shape, height, width));
+      const timings: Record<string, Timing[]> = { peer: [] };
+      const agreement: Record<string, number> = {};
+      for (let i = 0; i < steps + 2; i++) {
+        // The first two of each warm it up.
+        const measured = i >= 2;
+        if (peer) {
+          const t = await peer.ask<Timing>(job);
+          if (measured) timings.peer!.push(t);
+        }
+        for (const [name, options] of Object.entries(cases)) {
+          const t = await ours.ask<Timing>({ fast: false, preview: false, ...job, ...options });
+          if (measured) (timings[name] ??= []).push(t);
+          if (!peer) continue;
+          const [a, b] = [readFileSync(join(folder, 'ours.u8')), readFileSync(join(folder, 'peer.u8'))];
+          agreement[name] = a.reduce((n, v, k) => n + (v === b[k] ? 1 : 0), 0) / a.length;
+        }
+        if (measured)
+          say(
+            `${i - 1}/${steps}: ${Object.entries(timings)
+              .filter(([, t]) => t.length > 0)
+              .map(([name, t]) => `${name} ${t.at(-1)!.milliseconds.toFixed(0)}`)
+              .join(', ')} ms`,
+          );
+      }
+      const rows = Object.fromEntries(
+        Object.entries(timings)
+          .filter(([, list]) => list.length > 0)
+          .map(([name, list]) => {
+            const of = (key: 'milliseconds' | 'processor') => median(list.map((t) => t[key]));
+            return [name, { milliseconds: of('milliseconds'), processor: of('processor'), agreement: agreement[name] }];
+          }),
+      );
+      const [mine, theirs] = [rows['one thread']!.milliseconds, rows.peer?.milliseconds];
+      const ratios =
+        theirs === undefined
+          ? undefined
+          : Object.fromEntries(Object.entries(rows).map(([name, r]) => [name, theirs / r.milliseconds]));
+      return {
+        ours: mine,
+        ...(theirs !== undefined && { peer: theirs, ratio: theirs / mine }),
+        unit: 'ms, one thread',
+        rows,
+        ratios,
+        setup: { width, height, classes, settings: job.settings },
+      };
+    } finally {
+      await Promise.all([ours.end(), peer?.end()]);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
