@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from 'pixelwise';
 import { type CrfProblem, DenseCrf, kernelsOf, parseCrfSettings } from 'pixelwise/crf';
-import { loadWeights } from 'pixelwise/weights';
+import { readSafetensors } from 'pixelwise/weights';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
-type Timing = Message & { milliseconds: number; processor: number; memory: number; setup: number };
+type Timing = Message & { milliseconds: number; processor: number; memory: number };
 
 /** What each side is sent: where the arrays are, and the parameters. */
 interface Job extends Message {
@@ -27,7 +27,7 @@ interface Job extends Message {
   readonly preview: boolean;
 }
 
-/** Ours: what is measured, and the parameters of section 3 of the notes beside the reference cases. */
+/** What is measured on our side. */
 const cases = {
   'one thread': { threads: 1 },
   'two threads': { threads: 2 },
@@ -127,7 +127,8 @@ export const crf: Bench = {
   steps: 7,
   side: ourSide,
   async run({ steps, say }) {
-    const tensors = await loadWeights(referenceFile());
+    const file = referenceFile();
+    const { tensors } = readSafetensors(new Uint8Array(readFileSync(file)), file);
     const [image, scores] = [tensors.get('image')!, tensors.get('logits8')!];
     const [height = 0, width = 0] = image.shape;
     const classes = scores.shape[0]!;
@@ -139,6 +140,7 @@ export const crf: Bench = {
       writeFileSync(join(folder, 'image.u8'), image.data as Uint8Array);
       writeFileSync(join(folder, 'unary.f32'), energies(scores.data as Float32Array, scores.shape, height, width));
       const timings: Record<string, Timing[]> = { peer: [] };
+      for (const name of Object.keys(cases)) timings[name] = [];
       const agreement: Record<string, number> = {};
       for (let i = 0; i < steps + 2; i++) {
         // The first two of each warm it up.
@@ -149,7 +151,7 @@ export const crf: Bench = {
         }
         for (const [name, options] of Object.entries(cases)) {
           const t = await ours.ask<Timing>({ fast: false, preview: false, ...job, ...options });
-          if (measured) (timings[name] ??= []).push(t);
+          if (measured) timings[name]!.push(t);
           if (!peer) continue;
           const [a, b] = [readFileSync(join(folder, 'ours.u8')), readFileSync(join(folder, 'peer.u8'))];
           agreement[name] = a.reduce((n, v, k) => n + (v === b[k] ? 1 : 0), 0) / a.length;
