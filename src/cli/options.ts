@@ -97,6 +97,8 @@ export function toCommander(spec: CommandSpec, done: (code: number) => void): Co
   for (const { flags, description, schema, repeated } of Object.values(spec.options)) {
     const option = new Option(flags, description);
     const takesValue = /[<[]/.test(flags);
+    // An optional value that is not given is empty text.
+    if (flags.includes('[')) option.preset('');
     if (takesValue) option.argParser(parser(schema, repeated === true));
     const fallback = schema.safeParse(undefined);
     if (!fallback.success) option.makeOptionMandatory();

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   segment: async () => (await import('./commands/segment.js')).segment,
   train: async () => (await import('./commands/train.js')).trainCommand,
   eval: async () => (await import('./commands/eval.js')).evalCommand,
+  crf: async () => (await import('./commands/crf.js')).crfCommand,
   models: async () => (await import('./commands/models.js')).models,
   export: async () => (await import('./commands/export.js')).exportCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,

@@ -7,11 +7,14 @@ import { ConfusionMatrix } from '../metrics/confusion.js';
 import { type AbsentRule, type Scores, scores } from '../metrics/scores.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
+import type { Refiner } from './refine.js';
 import { labelPicture } from './segmenter.js';
 
 export interface EvaluateOptions {
   readonly engine: Engine;
   readonly longSide?: number;
+  /** A CRF behind the network; its owner closes it. */
+  readonly refiner?: Refiner;
   /** What a class without pixels does to the means; `skip` by default. */
   readonly absent?: AbsentRule;
   readonly signal?: AbortSignal;
@@ -54,6 +57,7 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
       const sample = await dataset.load(i);
       const { picture, labels } = sample;
       const predicted = await labelPicture(predictor, picture, description, {
+        ...(options.refiner && { refiner: options.refiner }),
         ...(options.longSide !== undefined && { longSide: options.longSide }),
         ...(options.signal && { signal: options.signal }),
       });

@@ -7,10 +7,12 @@ import type { Pair } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import { type Network, nearestSide, networkGraph, requireColorOnly } from '../nets/network.js';
-import { labelTail } from '../surgery/label-tail.js';
+import { labelTail, scoreTail } from '../surgery/label-tail.js';
 
 /** Programs kept; each holds its own copy of the weights and its maps. */
 const kept = 6;
+
+const tails = { labels: labelTail, scores: scoreTail } as const;
 
 interface Entry {
   readonly program: Promise<Program>;
@@ -47,9 +49,22 @@ export class Predictor {
    * @param size height and width of the result
    */
   async labels(image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<Uint8Array> {
-    const key = [...image.shape, ...size].join('x');
+    const labels = await this.#run('labels', image, size, signal);
+    if (!(labels instanceof Uint8Array)) throw internal('a label program put out no labels');
+    return labels;
+  }
+
+  /** The scores themselves, float32 [classes, height, width]: 4 bytes per class and pixel leave the engine. */
+  async scores(image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<Float32Array> {
+    const scores = await this.#run('scores', image, size, signal);
+    if (!(scores instanceof Float32Array)) throw internal('a score program put out no scores');
+    return scores;
+  }
+
+  async #run(tail: keyof typeof tails, image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<unknown> {
+    const key = [tail, ...image.shape, ...size].join('x');
     const entry = this.#entries.get(key) ?? {
-      program: this.#compile([image.shape[2]!, image.shape[3]!], size),
+      program: this.#compile(tail, [image.shape[2]!, image.shape[3]!], size),
       users: 0,
     };
     this.#entries.delete(key);
@@ -61,21 +76,20 @@ export class Predictor {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
         throw error;
       });
-      const { labels } = await program.run({ image }, { transferFeeds: true, ...(signal && { signal }) });
-      if (!(labels?.data instanceof Uint8Array)) throw internal('a label program put out no labels');
-      return labels.data;
+      const outputs = await program.run({ image }, { transferFeeds: true, ...(signal && { signal }) });
+      return outputs[tail]?.data;
     } finally {
       entry.users--;
       this.#evict();
     }
   }
 
-  async #compile(input: Pair, size: Pair): Promise<Program> {
+  async #compile(tail: keyof typeof tails, input: Pair, size: Pair): Promise<Program> {
     const graph = networkGraph(this.#network, { classes: this.#classes, size: input, auxiliary: false });
-    const labeled = labelTail(graph, size);
+    const tailed = tails[tail](graph, size);
     // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
     await setImmediate();
-    return this.#engine.compile(labeled, { weights: this.#tensors });
+    return this.#engine.compile(tailed, { weights: this.#tensors });
   }
 
   #evict(): void {

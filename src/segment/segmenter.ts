@@ -1,5 +1,6 @@
 /** @file One call from any picture to a class for every pixel. */
 
+import type { CrfSettings } from '../crf/presets.js';
 import { toTensor } from '../data/normalize.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
@@ -9,6 +10,7 @@ import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
+import { Refiner } from './refine.js';
 import { Segmentation } from './segmentation.js';
 
 export interface SegmenterOptions {
@@ -17,6 +19,8 @@ export interface SegmenterOptions {
   /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
   readonly longSide?: number;
   readonly threads?: number;
+  /** Refine the labels with a fully connected CRF: a preset's name, `w1=4,sa=121,...`, or settings. */
+  readonly crf?: string | CrfSettings;
   /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` is then its owner's. */
   readonly engine?: Engine;
 }
@@ -59,7 +63,7 @@ export async function labelPicture(
   predictor: Predictor,
   picture: Picture,
   model: ModelDescription,
-  options: { longSide?: number; signal?: AbortSignal } = {},
+  options: { longSide?: number; refiner?: Refiner; signal?: AbortSignal } = {},
 ): Promise<Uint8Array> {
   const input = predictor.inputSize(reducedTo(picture, options.longSide ?? model.longSide));
   const seen =
@@ -69,7 +73,16 @@ export async function labelPicture(
   const pixels = picture.width * picture.height;
   const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / pixels));
   const inGraph = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
-  const labels = await predictor.labels(image, [inGraph.height, inGraph.width], options.signal);
+  const { refiner, signal } = options;
+  const size = [inGraph.height, inGraph.width] as const;
+  const labels = refiner
+    ? await refiner.labels(
+        await resizePicture(picture, inGraph),
+        await predictor.scores(image, size, signal),
+        model.classes.length,
+        signal,
+      )
+    : await predictor.labels(image, size, signal);
   return shrink < 1 ? enlarged(labels, inGraph, picture) : labels;
 }
 
@@ -86,14 +99,22 @@ export class Segmenter {
   readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
   readonly #longSide: number;
+  readonly #refiner: Refiner | undefined;
   #closed = false;
 
-  private constructor(loaded: LoadedModel, engine: Engine, ownsEngine: boolean, longSide: number) {
+  private constructor(
+    loaded: LoadedModel,
+    engine: Engine,
+    ownsEngine: boolean,
+    longSide: number,
+    refiner: Refiner | undefined,
+  ) {
     this.model = loaded.description;
     this.#engine = engine;
     this.#ownsEngine = ownsEngine;
     this.#predictor = new Predictor(engine, loaded.network, loaded.description.classes.length, loaded.tensors);
     this.#longSide = longSide;
+    this.#refiner = refiner;
   }
 
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a model that reads more than a color picture */
@@ -102,12 +123,13 @@ export class Segmenter {
     if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
       throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
     }
+    const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
     const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
       const loaded = await loadModel(options.model);
       const engine = options.engine ?? (own as Engine);
-      return new Segmenter(loaded, engine, own !== undefined, longSide ?? loaded.description.longSide);
+      return new Segmenter(loaded, engine, own !== undefined, longSide ?? loaded.description.longSide, refiner);
     } catch (error) {
       await own?.close();
       throw error;
@@ -125,6 +147,7 @@ export class Segmenter {
     const picture = await readPicture(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
     const labels = await labelPicture(this.#predictor, picture, this.model, {
       longSide: this.#longSide,
+      ...(this.#refiner && { refiner: this.#refiner }),
       ...(options.signal && { signal: options.signal }),
     });
     return new Segmentation(picture, labels, this.model);
@@ -132,6 +155,7 @@ export class Segmenter {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#refiner?.close();
     await (this.#ownsEngine ? this.#engine.close() : this.#predictor.dispose());
   }
 

@@ -6,6 +6,7 @@ import { createNodeEngine } from '../../engine/node.js';
 import type { AbsentRule } from '../../metrics/scores.js';
 import { type Evaluation, evaluate } from '../../segment/evaluate.js';
 import { loadModel } from '../../segment/model.js';
+import { Refiner } from '../../segment/refine.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, text, whole } from '../options.js';
 import { formatDuration, percent, print, say, status, table } from '../output.js';
@@ -86,6 +87,11 @@ export const evalCommand = command({
       description: 'reduce larger pictures to this long side first',
       schema: whole,
     },
+    crf: {
+      flags: '--crf [settings]',
+      description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
+      schema: text,
+    },
     absent: {
       flags: '--absent <rule>',
       description: 'what absent classes do to the means: skip, present-only or plain',
@@ -97,6 +103,7 @@ export const evalCommand = command({
   async run(_, o) {
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
+    await using refiner = o.crf === undefined ? undefined : new Refiner(o.crf, o.threads);
     const loaded = await loadModel(o.model);
     const dataset = await openDataset(o.data, o.split);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
@@ -106,6 +113,7 @@ export const evalCommand = command({
         engine,
         absent: o.absent,
         signal,
+        ...(refiner && { refiner }),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {
           const seconds = (performance.now() - began) / 1000;
@@ -116,7 +124,13 @@ export const evalCommand = command({
       });
       const seconds = (performance.now() - began) / 1000;
       say(`${e.images} pictures in ${formatDuration(seconds)}`);
-      const more = { model: loaded.file, network: loaded.network.name, split: o.split, seconds };
+      const more = {
+        model: loaded.file,
+        network: loaded.network.name,
+        split: o.split,
+        seconds,
+        ...(refiner && { crf: refiner.settings }),
+      };
       print(o.json ? asJson(e, dataset.classes, more) : scoreTable(e, dataset.classes));
       return 0;
     } catch (error) {

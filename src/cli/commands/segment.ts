@@ -54,7 +54,11 @@ export const segment = command({
   name: 'segment',
   arguments: '<image...>',
   summary: 'give every pixel of pictures a class: NAME.mask.png and NAME.overlay.png',
-  examples: ['pixelwise segment photo.jpg', 'pixelwise segment photos/*.jpg -o masks --json'],
+  examples: [
+    'pixelwise segment photo.jpg',
+    'pixelwise segment photo.jpg --crf',
+    'pixelwise segment photos/*.jpg -o masks --json',
+  ],
   options: {
     out: {
       flags: '-o, --out <dir>',
@@ -71,6 +75,11 @@ export const segment = command({
       description: 'reduce larger pictures to this long side before the network sees them',
       schema: whole,
     },
+    crf: {
+      flags: '--crf [settings]',
+      description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
+      schema: text,
+    },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
     opacity: {
@@ -84,7 +93,7 @@ export const segment = command({
     const stems = outputStems(inputs, o.out);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    const { model, threads, longSide, maxPixels } = o;
+    const { model, threads, longSide, maxPixels, crf } = o;
     let [succeeded, failed] = [0, 0];
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
@@ -94,6 +103,8 @@ export const segment = command({
       engine,
       ...(model !== undefined && { model }),
       ...(longSide !== undefined && { longSide }),
+      ...(crf !== undefined && { crf }),
+      ...(threads !== undefined && { threads }),
     });
     for (const [i, input] of inputs.entries()) {
       if (signal.aborted) break;
