@@ -75,11 +75,12 @@ const settingsText = (preset: string | undefined, set: string | undefined): stri
 export const crfCommand = command({
   name: 'crf',
   arguments: '<image>',
-  summary: 'refine scores or a mask with a fully connected CRF: an index PNG',
+  summary: 'refine scores or a mask with a fully connected CRF (index PNG), or `search` for its parameters',
   examples: [
     'pixelwise crf photo.jpg --scores scores.npy --preset deeplab-largefov',
     'pixelwise crf photo.jpg --scores scores.npy --set w1=5,sa=50,sb=10 -o refined.png',
     'pixelwise crf photo.jpg --mask labels.png --confidence 0.9',
+    'pixelwise crf search --data voc:VOC2012 --split train --images 100',
   ],
   options: {
     scores: {
@@ -102,16 +103,26 @@ export const crfCommand = command({
       schema: text,
     },
     out: {
-      flags: '-o, --out <file.png>',
-      description: 'the result (default: NAME.crf.png beside the picture)',
+      flags: '-o, --out <path>',
+      description:
+        'the result (default: NAME.crf.png beside the picture); search: its folder (default: runs/crf-search)',
       schema: text,
     },
     fast: { flags: '--fast', description: 'leave probabilities below 1e-3 out', schema: flag },
     threads: { flags: '--threads <n>', description: 'threads (default: two)', schema: whole },
+    data: { flags: '--data <kind:path>', description: 'search: the data set, voc:PATH or camvid:PATH', schema: text },
+    split: { flags: '--split <name>', description: 'search: the split (default: train)', schema: text },
+    model: { flags: '-m, --model <id|file>', description: 'search: the model', schema: text },
+    images: {
+      flags: '--images <n>',
+      description: 'search: pictures, spread over the split (default: 100)',
+      schema: whole,
+    },
     json: { flags: '--json', description: 'print one JSON object with every step', schema: flag },
   },
   async run([image = ''], o) {
     const settings = parseCrfSettings(settingsText(o.preset, o.set));
+    if (image === 'search') return (await import('./crf-search.js')).runCrfSearch(settings, o);
     if ((o.scores === undefined) === (o.mask === undefined)) {
       throw new PixelwiseError(
         'ERR_USAGE',
