@@ -32,7 +32,7 @@ export const presets = {
     w1: 4,
     sigmaAlpha: 121,
     sigmaBeta: 5,
-    source: 'DeepLab v1, LargeFOV model: the run scripts of its Caffe fork',
+    source: 'DeepLab v1, LargeFOV model: noted beside the run scripts of a Caffe fork',
   },
   'deeplab-msc-largefov': {
     ...deeplab,
@@ -47,7 +47,7 @@ export const presets = {
     w1: 5,
     sigmaAlpha: 50,
     sigmaBeta: 10,
-    source: 'DeepLab v1, plain model: the same; arXiv 1412.7062, section 4.2 for w2 and sigma gamma',
+    source: 'DeepLab v1, plain model: the same; w2 and sigma gamma: arXiv 1412.7062, section 4.2',
   },
   'deeplab-coco-largefov': {
     ...deeplab,
