@@ -23,6 +23,8 @@ export interface StepsRequest {
   readonly last: boolean;
   readonly energy: boolean;
   readonly probabilities: boolean;
+  /** Report the change of every step; otherwise beliefs are kept at the end only, if at all. */
+  readonly watch: boolean;
 }
 
 export type LeaderRequest = StartRequest | StepsRequest;
@@ -93,7 +95,9 @@ export class Leader {
       const last = request.last && steps.length === request.count - 1;
       // Any step may turn out to be the last where a tolerance is set.
       const target = (last || request.tolerance > 0) && !this.#request!.preview ? labels : 0;
-      const change = solver.step(target, !last || request.energy);
+      const keep = request.watch || (last && (request.probabilities || this.#request!.preview));
+      const moved = solver.step(target, !last || request.energy, keep);
+      const change = request.watch ? moved : Number.NaN;
       const energy = request.energy ? solver.energy() : Number.NaN;
       const step = { iteration: solver.iterations, change, energy };
       steps.push(step);

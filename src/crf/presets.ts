@@ -39,29 +39,37 @@ export const presets = {
     w1: 4,
     sigmaAlpha: 83,
     sigmaBeta: 5,
-    source: 'DeepLab v1, multi-scale LargeFOV model: the same',
+    source: 'DeepLab v1, multi-scale LargeFOV model: noted beside the run scripts of a Caffe fork',
   },
-  'deeplab-msc': { ...deeplab, w1: 3, sigmaAlpha: 95, sigmaBeta: 3, source: 'DeepLab v1, multi-scale model: the same' },
+  'deeplab-msc': {
+    ...deeplab,
+    w1: 3,
+    sigmaAlpha: 95,
+    sigmaBeta: 3,
+    source: 'DeepLab v1, multi-scale model: noted beside the run scripts of a Caffe fork',
+  },
   deeplab: {
     ...deeplab,
     w1: 5,
     sigmaAlpha: 50,
     sigmaBeta: 10,
-    source: 'DeepLab v1, plain model: the same; w2 and sigma gamma: arXiv 1412.7062, section 4.2',
+    source:
+      'DeepLab v1, plain model: noted beside the run scripts of a Caffe fork; w2 and sigma gamma: arXiv 1412.7062, section 4.2',
   },
   'deeplab-coco-largefov': {
     ...deeplab,
     w1: 5,
     sigmaAlpha: 69,
     sigmaBeta: 5,
-    source: 'DeepLab v1, LargeFOV model trained on COCO first: the same',
+    source: 'DeepLab v1, LargeFOV model trained on COCO first: noted beside the run scripts of a Caffe fork',
   },
   'deeplab-coco-msc-largefov': {
     ...deeplab,
     w1: 4,
     sigmaAlpha: 59,
     sigmaBeta: 5,
-    source: 'DeepLab v1, multi-scale LargeFOV model trained on COCO first: the same',
+    source:
+      'DeepLab v1, multi-scale LargeFOV model trained on COCO first: noted beside the run scripts of a Caffe fork',
   },
   'deeplab-pytorch': {
     w1: 4,

@@ -104,7 +104,15 @@ export class CrfInference {
   }
 
   #steps(count: number, probabilities: boolean): Promise<LeaderReply> {
-    return this.#ask({ kind: 'steps', count, tolerance: 0, last: false, energy: count > 0, probabilities });
+    return this.#ask({
+      kind: 'steps',
+      count,
+      tolerance: 0,
+      last: false,
+      energy: count > 0,
+      probabilities,
+      watch: true,
+    });
   }
 }
 
@@ -148,12 +156,13 @@ export class CrfSession {
           'A preview gives labels only. Run at full size for probabilities or the energy.',
         );
       }
-      const keep = probabilities || energy || preview || tolerance > 0 || options.onStep !== undefined;
+      const watch = energy || tolerance > 0 || options.onStep !== undefined;
+      const keep = watch || probabilities || preview;
       return this.#watched(options.signal, async () => {
         await this.#start(problem, { keep, energy, fast: options.fast ?? false, preview });
         const onStep = options.onStep ?? (() => undefined);
         const reply = await this.#crew.ask(
-          { kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities },
+          { kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities, watch },
           onStep,
         );
         options.signal?.throwIfAborted();

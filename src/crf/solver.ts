@@ -12,7 +12,7 @@ import { type Call, firstFree, type Team } from './team.js';
 export interface SolverOptions {
   /** Probabilities up to this are not passed on; 0 is exact. */
   readonly threshold: number;
-  /** Keep the probabilities after every step: for results, for the change, for the energy. */
+  /** Have room to keep probabilities: for results, for the change, for the energy. */
   readonly keep: boolean;
   /** Prepare for the energy, too. */
   readonly energy: boolean;
@@ -337,7 +337,7 @@ export class Solver {
     this.#descriptors = Array.from({ length: this.#team.threads }, () => this.#arena.take(descriptorBytes));
   }
 
-  #describe(slicing: boolean, splatting: boolean, labels: number): void {
+  #describe(slicing: boolean, splatting: boolean, labels: number, keep: boolean): void {
     const { threshold } = this.#options;
     this.#descriptors.forEach((at, thread) => {
       const words = this.#arena.view(Uint32Array, at, descriptorBytes / 4);
@@ -347,7 +347,7 @@ export class Solver {
         this.#rows,
         this.#base,
         0,
-        this.#beliefs,
+        keep ? this.#beliefs : 0,
         labels,
         this.#order,
         (slicing ? 1 : 0) | (splatting ? 2 : 0),
@@ -367,8 +367,8 @@ export class Solver {
   }
 
   /** One step over the pixels. @returns how far the beliefs moved, summed over pixels, where they are kept */
-  #pass(slicing: boolean, splatting: boolean, labels = 0): number {
-    this.#describe(slicing, splatting, labels);
+  #pass(slicing: boolean, splatting: boolean, keep: boolean, labels = 0): number {
+    this.#describe(slicing, splatting, labels, keep);
     const fast = this.#options.threshold > 0;
     const groups = this.#groups;
     const lists = this.#split(this.#points, (from, to, thread) => {
@@ -453,7 +453,7 @@ export class Solver {
 
   /** Q0 = softmax(-U). */
   start(): void {
-    this.#pass(false, true);
+    this.#pass(false, true, this.#options.keep);
   }
 
   /**
@@ -461,14 +461,15 @@ export class Solver {
    *
    * @param labels where to write the labels it arrives at; 0 for none
    * @param more whether another iteration, or the energy, will follow
-   * @returns the mean over pixels of the largest change of a probability; NaN where beliefs are not kept
+   * @param keep whether to keep the beliefs it arrives at
+   * @returns the mean over pixels of the largest change of a probability since beliefs were kept last
    */
-  step(labels: number, more: boolean): number {
+  step(labels: number, more: boolean, keep: boolean): number {
     this.#blur();
     this.#applyMatrices();
-    const moved = this.#pass(true, more, labels);
+    const moved = this.#pass(true, more, keep, labels);
     this.iterations++;
-    return this.#options.keep ? moved / this.#points : Number.NaN;
+    return moved / this.#points;
   }
 
   /** Room for results. */
@@ -506,7 +507,7 @@ export class Solver {
    */
   energy(): number {
     this.#blur();
-    this.#describe(true, false, 0);
+    this.#describe(true, false, 0, true);
     const own = this.#split(this.#points, (from, to, t) => {
       const desc = this.#descriptors[t]!;
       const calls: Call[] = [['entropyAndUnary', this.#lanes, this.#stride, desc, from, to]];
