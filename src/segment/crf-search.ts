@@ -200,7 +200,7 @@ async function keepScores(
   if (kept?.length === 4 * points * classes) {
     data = new Float32Array(kept.buffer.slice(kept.byteOffset, kept.byteOffset + kept.length));
   } else {
-    const seen = await resizePicture(picture, reducedTo(picture, description.longSide));
+    const seen = await resizePicture(picture, predictor.inputSize(reducedTo(picture, description.longSide)));
     data = await predictor.scores(
       toTensor([seen], description.preprocessing),
       [picture.height, picture.width],
