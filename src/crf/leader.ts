@@ -2,8 +2,9 @@
 
 import { internal, PixelwiseError } from '../errors.js';
 import { Arena } from './arena.js';
+import type { PlacedProblem, SolverOptions } from './field.js';
 import type { CrfKernel } from './problem.js';
-import { type PlacedProblem, Solver, type SolverOptions } from './solver.js';
+import { Solver } from './solver.js';
 import { type Kernels, Team } from './team.js';
 
 export interface StartRequest {

@@ -2,10 +2,10 @@
 
 import { PixelwiseError } from '../errors.js';
 import { tooLarge } from './arena.js';
+import { type PlacedProblem, placeInputs } from './field.js';
 import { buildRoom, planLattice } from './lattice.js';
 import type { CrfStep, LeaderReply, LeaderRequest } from './leader.js';
 import { type CrfProblem, checkProblem, finiteError, labelEnergies } from './problem.js';
-import { type PlacedProblem, placeInputs } from './solver.js';
 import { setStop } from './team.js';
 
 /** Threads on one memory; the first one leads. */

@@ -11,13 +11,13 @@ export type Kernels = Readonly<Record<string, (...args: number[]) => number>>;
 
 /** Words of the first page. */
 const word = { sequence: 0, done: 1, stop: 2 } as const;
-/** Bytes from here on hold one mailbox per helper; results are written over the calls. */
-const mailboxes = 1024;
-const mailboxBytes = 4096;
-/** Helpers that fit the first page. */
+/** From the second page on there is one mailbox per helper; results are written over the calls. */
+const mailboxes = 65536;
+/** The longest list, the norms of twelve kernels of sixteen features, takes some 20 kB. */
+const mailboxBytes = 32768;
 export const mostThreads = 8;
 /** Everything from here on is the problem's. */
-export const firstFree = 65536;
+export const firstFree = mailboxes + mostThreads * mailboxBytes;
 
 /** How often a thread looks before it sleeps: waking up takes longer than most waits last. */
 const looks = 2000;

@@ -136,6 +136,18 @@ describe.each([1, 2])('the CRF on %i threads', (threads) => {
     expect(labels).toHaveLength(points);
   });
 
+  it('takes twelve kernels, sixteen features each', async () => {
+    const { image: _, ...problem } = noise(12, 8, 3);
+    const features = Float32Array.from({ length: 96 * 16 }, (_, i) => Math.sin(i));
+    const kernel = { kind: 'features', features, dimensions: 16, weight: 0.25 } as const;
+    const many = await crf.run(
+      { ...problem, kernels: Array.from({ length: 12 }, () => kernel) },
+      { probabilities: true },
+    );
+    const one = await crf.run({ ...problem, kernels: [{ ...kernel, weight: 3 }] }, { probabilities: true });
+    expect(largestDifference(many.probabilities!, one.probabilities!)).toBeLessThan(1e-4);
+  });
+
   it('steps by hand: change falls, energy falls, and the end is where a run ends', async () => {
     const c = load('small-synth-31x45');
     const problem = c.problem('symmetric');
