@@ -33,17 +33,25 @@ async function findWeights(given: string): Promise<string> {
 /** Fewer parameters filled than this share: the file is of another network. */
 const leastFilled = 0.1;
 
+/** `SUFFIX=FILE`: weights of one of several streams, whose layers end in the suffix. */
+const streamed = /^(\w+)=(.+)$/s;
+
 /** Weights to start from, under whatever names they were published. What they lack starts from the seed, and both are said. */
-async function startingWeights(from: string, network: Network, classes: number): Promise<NamedTensors> {
-  const file = await findWeights(from);
-  const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
+async function startingWeights(from: readonly string[], network: Network, classes: number): Promise<NamedTensors> {
   const graph = networkGraph(network, { classes, size: network.inputSize });
   const expected = graph.parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
-  const { tensors, report } = transplant(expected, given, { source: file });
-  // Strictly read, such a file is an error that says how the two differ.
-  if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });
-  say(`${from}: ${describeTransplant(report).join('; ')}`);
-  return tensors;
+  const all: NamedTensors = new Map();
+  for (const one of from) {
+    const [, suffix, named] = streamed.exec(one) ?? [];
+    const file = await findWeights(named ?? one);
+    const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
+    const { tensors, report } = transplant(expected, given, { source: file, ...(suffix && { suffix }) });
+    // Strictly read, such a file is an error that says how the two differ.
+    if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });
+    say(`${one}: ${describeTransplant(report).join('; ')}`);
+    for (const [name, tensor] of tensors) all.set(name, tensor);
+  }
+  return all;
 }
 
 /** The live line: where the run stands and how long it still takes. */
@@ -145,8 +153,8 @@ export interface StageRun {
   readonly data: { readonly dataset: Dataset; readonly held: Dataset | undefined };
   readonly run: string;
   readonly resume: boolean;
-  /** Weights to start from. */
-  readonly init: string | undefined;
+  /** Weights to start from: files or names, or `SUFFIX=FILE` for one of several streams. */
+  readonly init: readonly string[];
   readonly json: boolean;
 }
 
@@ -156,7 +164,7 @@ export async function trainStage(s: StageRun, engine: Engine, signal: AbortSigna
   const network = findNetwork(recipe.network);
   const { dataset, held } = s.data;
   const weights =
-    s.init !== undefined && !resume ? await startingWeights(s.init, network, dataset.classes.length) : undefined;
+    s.init.length > 0 && !resume ? await startingWeights(s.init, network, dataset.classes.length) : undefined;
   const samples = held && new SampleBoard(run, held);
   const events = train({
     recipe,

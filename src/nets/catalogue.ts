@@ -12,7 +12,7 @@ import { fcnSqueezenet } from './fcn-squeezenet.js';
 import { fcnVgg16, pascalContext } from './fcn-vgg16.js';
 import { fcnGooglenet, googlenet } from './googlenet.js';
 import type { Classifier, Network } from './network.js';
-import { nyudColor, nyudEarly, nyudHha, nyudLate } from './nyud.js';
+import { nyudColor, nyudEarly, nyudHha, nyudLate, nyudLate16 } from './nyud.js';
 import { resnet } from './resnet.js';
 import { siftflow } from './siftflow.js';
 import { deeplabSmall, fcnSmall } from './small-squeezenet.js';
@@ -49,6 +49,7 @@ export const networks: readonly Network[] = [
   nyudHha,
   nyudEarly,
   nyudLate,
+  nyudLate16,
   siftflow(32),
   siftflow(16),
   siftflow(8),

@@ -70,8 +70,12 @@ export interface FcnFeatures {
   readonly pool3: Value;
 }
 
-/** Scores fc7 and the skips, fuses them by sum and enlarges to the image. */
-export function fcnHead(b: GraphBuilder, features: FcnFeatures, o: FcnHead): NetworkOutputs {
+/** Scores fc7 and the skips and fuses them by sum: the map before the last enlargement, and every map on the way. */
+export function fcnLow(
+  b: GraphBuilder,
+  features: FcnFeatures,
+  o: FcnHead,
+): Required<Pick<NetworkOutputs, 'low' | 'taps'>> {
   const { suffix = '', classes, stride } = o;
   let low = score(b, features.fc7, `score_fr${suffix}`, classes);
   const taps: Record<string, Value> = { [low.name]: low };
@@ -84,6 +88,12 @@ export function fcnHead(b: GraphBuilder, features: FcnFeatures, o: FcnHead): Net
     low = b.add(x, y, `fuse_${pool}${suffix}`);
     taps[low.name] = low;
   }
+  return { low, taps };
+}
+
+/** `fcnLow`, enlarged to the image. */
+export function fcnHead(b: GraphBuilder, features: FcnFeatures, o: FcnHead): NetworkOutputs {
+  const { low, taps } = fcnLow(b, features, o);
   return { scores: upscore(b, low, features.image, o), low, taps };
 }
 

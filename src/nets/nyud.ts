@@ -6,8 +6,7 @@
 
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/ir.js';
-import { fcnFeatures, fcnVgg16, upscore } from './fcn-vgg16.js';
-import { score } from './layers.js';
+import { fcnFeatures, fcnLow, fcnVgg16, upscore } from './fcn-vgg16.js';
 import type { BuildOptions, Modality, Network, NetworkOutputs } from './network.js';
 import { caffe } from './preprocessing.js';
 
@@ -53,23 +52,29 @@ export const nyudEarly: Network = {
   modalities: [color, depth],
 };
 
-/** Two whole streams, color and HHA; their scores are averaged. */
-export const nyudLate: Network = {
+/**
+ * Two whole streams, color and HHA, whose score maps are averaged. With stride 16 each stream has its skip; that network is
+ * in the paper's table (34.0), but was not released: layers are named as in the released one.
+ */
+const nyudLateOf = (stride: 32 | 16): Network => ({
   ...nyudColor,
-  name: 'nyud-fcn32s-late',
-  title: 'FCN-32s for NYUDv2, color and HHA, late fusion',
-  source: page('color-hha'),
+  name: `nyud-fcn${stride}s-late`,
+  title: `FCN-${stride}s for NYUDv2, color and HHA, late fusion`,
+  source: stride === 32 ? page('color-hha') : 'arXiv 1411.4038 Table 4; not released',
+  stride,
   modalities: [color, hha],
   build(b: GraphBuilder, image: Value, options: BuildOptions = {}): NetworkOutputs {
-    const stream = (suffix: 'color' | 'hha', from: number): Value => {
+    const head = { ...base, stride, classes: options.classes ?? classes, upsampling: options.upsampling ?? 'fixed' };
+    const stream = (suffix: 'color' | 'hha', from: number) => {
       const picture = b.slice(image, [1], [from], [from + 3], undefined, `data_${suffix}`);
-      const { fc7 } = fcnFeatures(b, picture, 'berkeley', { suffix });
-      return score(b, fc7, `score_fr${suffix}`, options.classes ?? classes);
+      return fcnLow(b, { ...fcnFeatures(b, picture, 'berkeley', { suffix }), image }, { ...head, suffix });
     };
     const [a, c] = [stream('color', 0), stream('hha', 3)];
     const half = b.scalar(0.5);
-    const low = b.add(b.mul(a, half), b.mul(c, half), 'score_fused');
-    const scores = upscore(b, low, image, { ...base, upsampling: options.upsampling ?? 'fixed' });
-    return { scores, low, taps: { score_fused: low, score_frcolor: a, score_frhha: c } };
+    const low = b.add(b.mul(a.low, half), b.mul(c.low, half), 'score_fused');
+    return { scores: upscore(b, low, image, head), low, taps: { ...a.taps, ...c.taps, score_fused: low } };
   },
-};
+});
+
+export const nyudLate = nyudLateOf(32);
+export const nyudLate16 = nyudLateOf(16);

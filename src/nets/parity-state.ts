@@ -18,6 +18,7 @@ const relatives: Readonly<Record<string, { readonly like: string; readonly diffe
   'deeplab-resnet101': { like: 'deeplab-resnet50', differs: '23 blocks in layer3' },
   'nyud-fcn32s-color': { like: 'fcn32s-vgg16', differs: '40 classes' },
   'nyud-fcn32s-hha': { like: 'fcn32s-vgg16', differs: '40 classes, HHA as input' },
+  'nyud-fcn16s-late': { like: 'nyud-fcn32s-late', differs: 'one skip in each stream' },
   'siftflow-fcn32s': { like: 'siftflow-fcn8s', differs: 'no skips' },
   'siftflow-fcn16s': { like: 'siftflow-fcn8s', differs: 'one skip; parameters by name, shape and order' },
   'espnetv2-1.0': { like: 'espnetv2', differs: 'other widths' },

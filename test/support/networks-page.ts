@@ -171,7 +171,7 @@ const papers: readonly Paper[] = [
     page: ['nyud', 'nyudEarly', 'nyudLate'],
     figure: 'nyud-fcn32s-late',
     crops: ['nyud-fcn32s-late'],
-    networks: ['nyud-fcn32s-color', 'nyud-fcn32s-hha', 'nyud-fcn32s-early', 'nyud-fcn32s-late'],
+    networks: ['nyud-fcn32s-color', 'nyud-fcn32s-hha', 'nyud-fcn32s-early', 'nyud-fcn32s-late', 'nyud-fcn16s-late'],
     parameters: {},
     source: 'README.md of the repository',
   },

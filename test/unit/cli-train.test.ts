@@ -181,6 +181,9 @@ describe('--init', () => {
     await writeFile(file, writeSafetensors(new Map(names.map((n) => [n, zeros('float32', [4, 3, 3, 3])]))));
     const message = await refused(1, 'train', recipe, '--data', `voc:${voc}`, '-o', join(work, 'init'), '--init', file);
     expect(message).toMatch(/other\.safetensors.*another network.*\[ERR_WEIGHTS\]/);
+    // One of several streams: what stands before the sign is the suffix of its layers, no part of the file's name.
+    const stream = ['train', recipe, '--data', `voc:${voc}`, '-o', join(work, 'init'), '--init', `color=${file}`];
+    expect(await refused(1, ...stream)).toMatch(/^(?!color=).*other\.safetensors.*\[ERR_WEIGHTS\]/);
   });
 
   it('with a file that is no weights says what it is', async () => {

@@ -74,6 +74,7 @@ export const trainCommand = command({
   examples: [
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --init squeezenet1_0.pth --out runs/first',
     'pixelwise models pull vgg16-caffe && pixelwise train fcn8s.jsonc --data voc:VOC2012 --init vgg16-caffe',
+    'pixelwise train nyud-fcn32s-late --data nyudv2:NYUD --init color=COLOR.safetensors --init hha=HHA.safetensors',
     'pixelwise train voc-fcn-squeezenet --data voc:VOC2012 --out runs/first --resume',
     'pixelwise train voc-fcn-squeezenet --set rate=1e-4 --set updates=500 --print-config',
     'pixelwise train staged.jsonc --data voc:VOC2012 --out runs/staged   # { "stages": ["RECIPE", "RECIPE", ...] }',
@@ -87,8 +88,10 @@ export const trainCommand = command({
     out: { flags: '-o, --out <dir>', description: 'folder of the run (default: runs/RECIPE)', schema: text },
     init: {
       flags: '--init <file|name>',
-      description: 'weights to start from: a file (.pth, .safetensors, ...), or published ones that were pulled',
-      schema: text,
+      description:
+        'weights to start from: a file (.pth, .safetensors, ...), or published ones that were pulled; SUFFIX=FILE fills one of several streams; may be repeated',
+      schema: z.array(z.string()).default([]),
+      repeated: true,
     },
     resume: { flags: '--resume', description: "go on from the folder's checkpoint", schema: flag },
     set: {
@@ -143,7 +146,7 @@ export const trainCommand = command({
         if (o.json) print(JSON.stringify({ kind: 'stage', stage: i + 1, stages: stages.length, name: stage.name }));
         say(`${prefix}${networks[i]!.title}, ${stage.recipe.updates} updates`);
       }
-      const init = i === 0 ? o.init : stageModel(folders[i - 1]!);
+      const init = i === 0 ? o.init : [stageModel(folders[i - 1]!)];
       const called = stages.length === 1 ? recipeName : `${recipeName} ${stage.name}`;
       const how = {
         recipe: stage.recipe,
