@@ -21,8 +21,8 @@ const defaultMaxPixels = 2 ** 28;
  * Read a picture as 8-bit RGB.
  *
  * The EXIF orientation is applied; grey becomes RGB; 16 bits become 8 (the upper byte); CMYK and embedded ICC profiles
- * are converted to sRGB; alpha is composed over white. Of an animation or a document the first page is taken. `resize`
- * is bilinear with antialiasing, as in Pillow (mean difference 0.2 of 255 levels).
+ * are converted to sRGB; alpha is composed over white. Of an animation or a document the first page is taken, and `pages`
+ * says so. `resize` is bilinear with antialiasing, as in Pillow (mean difference 0.2 of 255 levels).
  *
  * @throws `ERR_FILE` for a file that cannot be read, `ERR_IMAGE` for one that is empty, no image, damaged, cut short
  * or larger than `maxPixels`.
@@ -39,7 +39,9 @@ export async function readPicture(input: ImageInput, options: ReadOptions = {}):
     throw imageError(name, 'it is empty (zero bytes). Copy or download it again');
   }
   try {
-    return await toPicture(open(encoded, maxPixels).autoOrient().flatten({ background: '#ffffff' }), options.resize);
+    const picture = await toPicture(upright(encoded, maxPixels), options.resize);
+    const pages = await pageCount(encoded);
+    return pages > 1 ? { ...picture, pages } : picture;
   } catch (cause) {
     throw await decodeError(name, encoded, maxPixels, cause);
   }
@@ -52,6 +54,24 @@ export async function resizePicture(picture: Picture, size: Size): Promise<Pictu
   if (picture.width === size.width && picture.height === size.height) return picture;
   const { width, height, data } = picture;
   return toPicture(sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }), size);
+}
+
+/** Turned as its EXIF says, without alpha. */
+function upright(encoded: Uint8Array, limitInputPixels: number | false): Sharp {
+  return open(encoded, limitInputPixels).autoOrient().flatten({ background: '#ffffff' });
+}
+
+/** How files begin that may hold several pictures: GIF, WebP, TIFF of either byte order, HEIF. */
+const severalMaybe = /^(GIF8|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp)/s;
+/** The chunk of an animated PNG that counts its frames comes before the pixels, and so early in the file. */
+const searchedForFrames = 4096;
+
+/** How many pages or frames an image file has. Only of formats that may have several is the header read for it. */
+async function pageCount(encoded: Uint8Array): Promise<number> {
+  const start = Buffer.from(encoded.buffer, encoded.byteOffset, Math.min(encoded.length, searchedForFrames));
+  if (severalMaybe.test(start.toString('latin1', 0, 12))) return (await open(encoded, false).metadata()).pages ?? 1;
+  const animated = start.toString('latin1', 0, 4) === '\x89PNG' ? start.indexOf('acTL', 8, 'latin1') : -1;
+  return animated < 0 || animated + 8 > start.length ? 1 : start.readUInt32BE(animated + 4);
 }
 
 function open(encoded: Uint8Array, limitInputPixels: number | false): Sharp {

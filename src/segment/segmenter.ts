@@ -1,17 +1,16 @@
 /** @file One call from any picture to a class for every pixel. */
 
-import type { CrfSettings } from '../crf/presets.js';
-import { toTensor } from '../data/normalize.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
-import { readPicture, resizePicture } from '../image/decode.js';
-import type { ImageInput, Picture, Size } from '../image/picture.js';
+import { readPicture } from '../image/decode.js';
+import type { ImageInput, Picture } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
+import { inOrder, type Outcome } from './in-order.js';
+import { askPicture, atSizeOf, checkViews, type ViewOptions } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
-import { Refiner } from './refine.js';
-import { Segmentation } from './segmentation.js';
+import { type ScoreMap, Segmentation } from './segmentation.js';
 
 export interface SegmenterOptions {
   /** A shipped model's name, or the path of a model file. */
@@ -25,66 +24,33 @@ export interface SegmenterOptions {
   readonly engine?: Engine;
 }
 
-export interface SegmentOptions {
+export interface SegmentOptions extends ViewOptions {
   readonly signal?: AbortSignal;
   /** Refuse pictures with more pixels; 268 million by default. */
   readonly maxPixels?: number;
+  /** Keep the numbers behind the labels too: `true` is `probabilities`. */
+  readonly scores?: boolean | 'logits' | 'probabilities';
 }
 
-/** Label maps with more pixels are made smaller in the graph and enlarged by nearest: scores of 100 megapixels need 8 GB. */
-const mostPixelsInGraph = 2 ** 21;
-
-/** Size with the given long side, never enlarged. */
-export function reducedTo(size: Size, longSide: number): Size {
-  const factor = Math.min(1, longSide / Math.max(size.width, size.height));
-  return {
-    width: Math.max(1, Math.round(size.width * factor)),
-    height: Math.max(1, Math.round(size.height * factor)),
-  };
+export interface SegmentAllOptions extends SegmentOptions {
+  /** Pictures under way at a time; 2 by default, so that one is decoded while the network works on another. */
+  readonly concurrency?: number;
 }
 
-/** Labels at another size, by nearest: they are names, not amounts. */
-function enlarged(labels: Uint8Array, from: Size, to: Size): Uint8Array {
-  const out = new Uint8Array(to.width * to.height);
-  const columns = Uint32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
-  let at = 0;
-  for (let y = 0; y < to.height; y++) {
-    const row = Math.floor(((y + 0.5) * from.height) / to.height) * from.width;
-    for (let x = 0; x < to.width; x++) out[at++] = labels[row + columns[x]!]!;
-  }
-  return out;
+/** Which numbers are asked for. */
+function scoreKind({ scores, scales = [1], flip }: SegmentOptions): ScoreMap['kind'] | undefined {
+  if (!scores) return undefined;
+  if (scores !== 'logits') return 'probabilities';
+  if (scales.length === 1 && !flip) return 'logits';
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    "Logits of several views have no mean that means anything. Ask for scores: 'probabilities', or for a single view.",
+  );
 }
 
-/**
- * Labels of a decoded picture at its own size. The network sees it reduced to the long side, and then at the nearest size that
- * it can run on, which for some is every size and for others every eighth or sixteenth pixel.
- */
-export async function labelPicture(
-  predictor: Predictor,
-  picture: Picture,
-  model: ModelDescription,
-  options: { longSide?: number; refiner?: Refiner; signal?: AbortSignal } = {},
-): Promise<Uint8Array> {
-  const input = predictor.inputSize(reducedTo(picture, options.longSide ?? model.longSide));
-  const seen =
-    input.width === picture.width && input.height === picture.height ? picture : await resizePicture(picture, input);
-  options.signal?.throwIfAborted();
-  const image = toTensor([seen], model.preprocessing);
-  const pixels = picture.width * picture.height;
-  const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / pixels));
-  const inGraph = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
-  const { refiner, signal } = options;
-  const size = [inGraph.height, inGraph.width] as const;
-  const labels = refiner
-    ? await refiner.labels(
-        await resizePicture(picture, inGraph),
-        await predictor.scores(image, size, signal),
-        model.classes.length,
-        signal,
-      )
-    : await predictor.labels(image, size, signal);
-  return shrink < 1 ? enlarged(labels, inGraph, picture) : labels;
-}
+/** What should be known of the file a picture comes from. */
+export const pictureNotes = ({ pages = 1 }: Pick<Picture, 'pages'>): string[] =>
+  pages > 1 ? [`The file has ${pages} pages or frames; this is the first.`] : [];
 
 /**
  * A loaded model. Close it when done (`await using` does); using it afterwards is ERR_CLOSED.
@@ -98,17 +64,10 @@ export class Segmenter {
   readonly #engine: Engine;
   readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
-  readonly #longSide: number;
-  readonly #refiner: Refiner | undefined;
+  readonly #longSide: number | undefined;
   #closed = false;
 
-  private constructor(
-    loaded: LoadedModel,
-    engine: Engine,
-    ownsEngine: boolean,
-    longSide: number,
-    refiner: Refiner | undefined,
-  ) {
+  private constructor(loaded: LoadedModel, engine: Engine, ownsEngine: boolean, longSide: number | undefined) {
     this.model = loaded.description;
     this.#engine = engine;
     this.#ownsEngine = ownsEngine;
@@ -120,37 +79,67 @@ export class Segmenter {
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a model that reads more than a color picture */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
     const { longSide, threads } = options;
-    if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
-      throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
-    }
-    const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
+    checkViews({ ...(longSide !== undefined && { longSide }) });
     // The engine's thread starts while the model is read.
     const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
       const loaded = await loadModel(options.model);
       const engine = options.engine ?? (own as Engine);
-      return new Segmenter(loaded, engine, own !== undefined, longSide ?? loaded.description.longSide, refiner);
+      return new Segmenter(loaded, engine, own !== undefined, longSide);
     } catch (error) {
       await own?.close();
       throw error;
     }
   }
 
+  #check(options: SegmentOptions): void {
+    if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
+    checkViews(options);
+    options.signal?.throwIfAborted();
+  }
+
+  /** The options of one picture, with this segmenter's long side where they name none. */
+  #own(options: SegmentOptions): SegmentOptions {
+    return this.#longSide === undefined ? options : { longSide: this.#longSide, ...options };
+  }
+
   /**
-   * Segments one picture; EXIF orientation is applied first.
+   * Segments one picture; EXIF orientation is applied first, and of a file with several pages the first is taken (a note says
+   * so).
    *
-   * @throws ERR_IMAGE or ERR_FILE naming the picture; the signal's reason
+   * @throws ERR_IMAGE or ERR_FILE naming the picture, ERR_USAGE for impossible options; the signal's reason
    */
   async segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
-    if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
-    options.signal?.throwIfAborted();
+    this.#check(options);
+    const kind = scoreKind(options);
     const picture = await readPicture(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
-    const labels = await labelPicture(this.#predictor, picture, this.model, {
-      longSide: this.#longSide,
-      ...(this.#refiner && { refiner: this.#refiner }),
-      ...(options.signal && { signal: options.signal }),
+    const kinds = kind ? (['labels', kind] as const) : (['labels'] as const);
+    const { answers, size } = await askPicture(this.#predictor, picture, this.model, kinds, this.#own(options));
+    const { labels, ...scores } = answers as { labels: Uint8Array } & Partial<Record<ScoreMap['kind'], Float32Array>>;
+    return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
+      notes: pictureNotes(picture),
+      ...(kind && { scores: { kind, ...size, classes: this.model.classes.length, data: scores[kind]! } }),
     });
-    return new Segmentation(picture, labels, this.model);
+  }
+
+  /**
+   * Segments many pictures, also from an iterable that makes them one by one, a few at a time and in order. A picture that
+   * fails comes out with its error; the others are done.
+   *
+   * @example
+   * for await (const { input, result, error } of segmenter.segmentAll(files)) ...
+   * @throws what the iterable throws; the signal's reason
+   */
+  async *segmentAll<I extends ImageInput>(
+    inputs: Iterable<I> | AsyncIterable<I>,
+    options: SegmentAllOptions = {},
+  ): AsyncGenerator<Outcome<I, Segmentation>, void, undefined> {
+    const { concurrency = 2, ...each } = options;
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
+    }
+    this.#check(options);
+    yield* inOrder(inputs, concurrency, (input) => this.segment(input, each), options.signal);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,115 @@
+/** @file A whole picture through the network: reduced to the size it is seen at, at several scales if wanted, and back. */
+
+import { toTensor } from '../data/normalize.js';
+import { PixelwiseError } from '../errors.js';
+import { resizePicture } from '../image/decode.js';
+import type { Picture, Size } from '../image/picture.js';
+import type { ModelDescription } from '../weights/model.js';
+import type { AnswerKind } from './prediction.js';
+import type { Answers, Predictor } from './predictor.js';
+
+/** How often, and how large, a picture is seen. */
+export interface ViewOptions {
+  /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
+  readonly longSide?: number;
+  /** Test-time augmentation: the picture is seen at each of these multiples of its size, and the probabilities averaged. */
+  readonly scales?: readonly number[];
+  /** Test-time augmentation: every view is seen mirrored too. */
+  readonly flip?: boolean;
+}
+
+/** Label maps with more pixels are made smaller in the graph and enlarged by nearest: scores of 100 megapixels need 8 GB. */
+const mostPixelsInGraph = 2 ** 21;
+/** Beyond four times its size nothing is to be seen, and the work grows with the square. */
+const largestScale = 4;
+
+/** @throws ERR_USAGE for scales that are no list of sensible numbers, or a longSide that is no number of pixels */
+export function checkViews({ scales, longSide }: ViewOptions): void {
+  if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
+    throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
+  }
+  if (scales && (scales.length === 0 || !scales.every((s) => s > 0 && s <= largestScale))) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `scales must be numbers above 0, at most ${largestScale}, such as 0.5, 1, 1.25; received ${scales.join(', ') || 'none'}.`,
+    );
+  }
+}
+
+/** Size with the given long side, never enlarged. */
+export function reducedTo(size: Size, longSide: number): Size {
+  const factor = Math.min(1, longSide / Math.max(size.width, size.height));
+  return {
+    width: Math.max(1, Math.round(size.width * factor)),
+    height: Math.max(1, Math.round(size.height * factor)),
+  };
+}
+
+/** Labels at another size, by nearest: they are names, not amounts. */
+function enlarged(labels: Uint8Array, from: Size, to: Size): Uint8Array {
+  const out = new Uint8Array(to.width * to.height);
+  const columns = Uint32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
+  let at = 0;
+  for (let y = 0; y < to.height; y++) {
+    const row = Math.floor(((y + 0.5) * from.height) / to.height) * from.width;
+    for (let x = 0; x < to.width; x++) out[at++] = labels[row + columns[x]!]!;
+  }
+  return out;
+}
+
+/** The sizes at which the network sees a picture: those nearest to the wanted ones that it can run on, each once. */
+function viewSizes(predictor: Predictor, seen: Size, scales: readonly number[]): Size[] {
+  const sizes = scales.map((s) =>
+    predictor.inputSize({
+      width: Math.max(1, Math.round(seen.width * s)),
+      height: Math.max(1, Math.round(seen.height * s)),
+    }),
+  );
+  return [...new Map(sizes.map((s) => [`${s.width}x${s.height}`, s])).values()];
+}
+
+export interface PictureAnswers<K extends AnswerKind> {
+  readonly answers: Answers<K>;
+  /** Of the answers: the picture's own, or one that is small enough for score maps. */
+  readonly size: Size;
+}
+
+/** What the network says of a decoded picture. */
+export async function askPicture<K extends AnswerKind>(
+  predictor: Predictor,
+  picture: Picture,
+  model: ModelDescription,
+  kinds: readonly K[],
+  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+): Promise<PictureAnswers<K>> {
+  const { scales = [1], flip = false, signal } = options;
+  const seen = reducedTo(picture, options.longSide ?? model.longSide);
+  const views = [];
+  for (const size of viewSizes(predictor, seen, scales)) {
+    const view = await resizePicture(picture, size);
+    signal?.throwIfAborted();
+    views.push(toTensor([view], model.preprocessing));
+  }
+  const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / (picture.width * picture.height)));
+  const size = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
+  const asked = { flip, size: [size.height, size.width] as const, answers: kinds };
+  return { answers: await predictor.ask(views, asked, signal ? { signal } : {}), size };
+}
+
+/**
+ * Labels of a decoded picture at its own size. The network sees it reduced to the long side, and then at the nearest size that
+ * it can run on, which for some is every size and for others every eighth or sixteenth pixel.
+ */
+export async function labelPicture(
+  predictor: Predictor,
+  picture: Picture,
+  model: ModelDescription,
+  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+): Promise<Uint8Array> {
+  const { answers, size } = await askPicture(predictor, picture, model, ['labels'], options);
+  return atSizeOf(picture, answers.labels, size);
+}
+
+/** Labels of any size at the picture's own. */
+export const atSizeOf = (picture: Size, labels: Uint8Array, size: Size): Uint8Array =>
+  size.width === picture.width && size.height === picture.height ? labels : enlarged(labels, size, picture);
