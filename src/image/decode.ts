@@ -47,6 +47,66 @@ export async function readPicture(input: ImageInput, options: ReadOptions = {}):
   }
 }
 
+/** Rows of a picture from top to bottom, never more of them in memory than are asked for at a time. */
+export interface RowSource {
+  readonly width: number;
+  readonly height: number;
+  /** Pages of the file, where there are more than one. */
+  readonly pages?: number;
+  /** `height` full rows from `top` on. */
+  rows(top: number, height: number): Promise<Picture>;
+  /** The whole picture at a small size; the same as `readPicture` with `resize`. */
+  resized(size: Size): Promise<Picture>;
+}
+
+/**
+ * Opens a picture for reading it in strips. An encoded one is decoded anew for every strip, down to its last row: the whole
+ * costs as many decodings as there are strips, halved, and no strip more memory than its own.
+ *
+ * @throws as `readPicture`; damage may be found only when its rows are read
+ */
+export async function openRows(input: ImageInput, options: Pick<ReadOptions, 'maxPixels'> = {}): Promise<RowSource> {
+  const maxPixels = options.maxPixels ?? defaultMaxPixels;
+  const encoded = await encodedBytes(input);
+  const name = inputName(input);
+  if (!encoded) return rowsOf(pictureFromRaw(input as Picture));
+  if (encoded.length === 0) throw imageError(name, 'it is empty (zero bytes). Copy or download it again');
+  const named = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      throw await decodeError(name, encoded, maxPixels, cause);
+    }
+  };
+  const { width, height } = await named(async () => (await open(encoded, maxPixels).metadata()).autoOrient);
+  if (width * height > maxPixels) throw await decodeError(name, encoded, maxPixels, undefined);
+  const pages = await pageCount(encoded);
+  return {
+    width,
+    height,
+    ...(pages > 1 && { pages }),
+    rows: (top, count) =>
+      named(() => toPicture(upright(encoded, maxPixels).extract({ left: 0, top, width, height: count }), undefined)),
+    resized: (size) => named(() => toPicture(upright(encoded, maxPixels), size)),
+  };
+}
+
+/** Rows of a picture that is in memory: views, not copies. */
+export function rowsOf(picture: Picture): RowSource {
+  const { width, height, data, pages } = picture;
+  return {
+    width,
+    height,
+    ...(pages !== undefined && { pages }),
+    rows: async (top, count) => ({
+      width,
+      height: count,
+      data: data.subarray(top * width * 3, (top + count) * width * 3),
+    }),
+    resized: (size) => resizePicture(picture, size),
+  };
+}
+
 /**
  * A picture at another size: bilinear with antialiasing, the same as `readPicture` with `resize`.
  */

@@ -2,7 +2,8 @@
 
 import { toTensor } from '../data/normalize.js';
 import { PixelwiseError } from '../errors.js';
-import { resizePicture } from '../image/decode.js';
+import type { Tensor } from '../graph/tensor.js';
+import { type RowSource, rowsOf } from '../image/decode.js';
 import type { Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import type { AnswerKind } from './prediction.js';
@@ -68,28 +69,40 @@ function viewSizes(predictor: Predictor, seen: Size, scales: readonly number[]):
   return [...new Map(sizes.map((s) => [`${s.width}x${s.height}`, s])).values()];
 }
 
+/** Network input for every scale of a picture; `seen` is its size at scale 1. */
+export async function viewsOf(
+  predictor: Predictor,
+  resized: (size: Size) => Promise<Picture>,
+  seen: Size,
+  model: ModelDescription,
+  { scales = [1], signal }: Pick<ViewOptions, 'scales'> & { readonly signal?: AbortSignal } = {},
+): Promise<Tensor<'float32'>[]> {
+  const views: Tensor<'float32'>[] = [];
+  for (const size of viewSizes(predictor, seen, scales)) {
+    const view = await resized(size);
+    signal?.throwIfAborted();
+    views.push(toTensor([view], model.preprocessing));
+  }
+  return views;
+}
+
 export interface PictureAnswers<K extends AnswerKind> {
   readonly answers: Answers<K>;
   /** Of the answers: the picture's own, or one that is small enough for score maps. */
   readonly size: Size;
 }
 
-/** What the network says of a decoded picture. */
+/** What the network says of a whole picture. */
 export async function askPicture<K extends AnswerKind>(
   predictor: Predictor,
-  picture: Picture,
+  picture: Pick<RowSource, 'width' | 'height' | 'resized'>,
   model: ModelDescription,
   kinds: readonly K[],
   options: ViewOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<PictureAnswers<K>> {
   const { scales = [1], flip = false, signal } = options;
   const seen = reducedTo(picture, options.longSide ?? model.longSide);
-  const views = [];
-  for (const size of viewSizes(predictor, seen, scales)) {
-    const view = await resizePicture(picture, size);
-    signal?.throwIfAborted();
-    views.push(toTensor([view], model.preprocessing));
-  }
+  const views = await viewsOf(predictor, picture.resized, seen, model, { scales, ...(signal && { signal }) });
   const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / (picture.width * picture.height)));
   const size = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
   const asked = { flip, size: [size.height, size.width] as const, answers: kinds };
@@ -106,7 +119,7 @@ export async function labelPicture(
   model: ModelDescription,
   options: ViewOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<Uint8Array> {
-  const { answers, size } = await askPicture(predictor, picture, model, ['labels'], options);
+  const { answers, size } = await askPicture(predictor, rowsOf(picture), model, ['labels'], options);
   return atSizeOf(picture, answers.labels, size);
 }
 

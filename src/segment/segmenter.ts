@@ -3,7 +3,7 @@
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
-import { readPicture } from '../image/decode.js';
+import { readPicture, rowsOf } from '../image/decode.js';
 import type { ImageInput, Picture } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { inOrder, type Outcome } from './in-order.js';
@@ -114,7 +114,7 @@ export class Segmenter {
     const kind = scoreKind(options);
     const picture = await readPicture(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
     const kinds = kind ? (['labels', kind] as const) : (['labels'] as const);
-    const { answers, size } = await askPicture(this.#predictor, picture, this.model, kinds, this.#own(options));
+    const { answers, size } = await askPicture(this.#predictor, rowsOf(picture), this.model, kinds, this.#own(options));
     const { labels, ...scores } = answers as { labels: Uint8Array } & Partial<Record<ScoreMap['kind'], Float32Array>>;
     return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
       notes: pictureNotes(picture),

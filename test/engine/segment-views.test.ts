@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTensor } from '../../src/data/normalize.js';
 import { createNodeEngine } from '../../src/engine/node.js';
-import { resizePicture } from '../../src/image/decode.js';
+import { resizePicture, rowsOf } from '../../src/image/decode.js';
 import { vocPalette } from '../../src/image/palette.js';
 import type { Picture } from '../../src/image/picture.js';
 import { askPicture, labelPicture } from '../../src/segment/label-picture.js';
@@ -56,7 +56,7 @@ async function byHand(view: Picture): Promise<Float64Array> {
 describe('several views', () => {
   it('are averaged as probabilities, mirrored ones turned back', async () => {
     const options = { scales: [0.5, 1, 1.25], flip: true };
-    const { answers } = await askPicture(predictor, picture, model, ['probabilities', 'labels'], options);
+    const { answers } = await askPicture(predictor, rowsOf(picture), model, ['probabilities', 'labels'], options);
     const mean = new Float64Array(4 * pixels);
     for (const scale of options.scales) {
       const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
