@@ -16,6 +16,7 @@ export interface ReadOptions {
 }
 
 const defaultMaxPixels = 2 ** 28;
+const defaultHeldPixels = 2 ** 24;
 
 /**
  * Read a picture as 8-bit RGB.
@@ -61,11 +62,15 @@ export interface RowSource {
 
 /**
  * Opens a picture for reading it in strips. An encoded one is decoded anew for every strip, down to its last row: the whole
- * costs as many decodings as there are strips, halved, and no strip more memory than its own.
+ * costs as many decodings as there are strips, halved, and no strip more memory than its own. Up to `heldPixels` (2^24, 50 MB)
+ * the picture is decoded once and held.
  *
  * @throws as `readPicture`; damage may be found only when its rows are read
  */
-export async function openRows(input: ImageInput, options: Pick<ReadOptions, 'maxPixels'> = {}): Promise<RowSource> {
+export async function openRows(
+  input: ImageInput,
+  options: Pick<ReadOptions, 'maxPixels'> & { readonly heldPixels?: number } = {},
+): Promise<RowSource> {
   const maxPixels = options.maxPixels ?? defaultMaxPixels;
   const encoded = await encodedBytes(input);
   const name = inputName(input);
@@ -81,6 +86,10 @@ export async function openRows(input: ImageInput, options: Pick<ReadOptions, 'ma
   const { width, height } = await named(async () => (await open(encoded, maxPixels).metadata()).autoOrient);
   if (width * height > maxPixels) throw await decodeError(name, encoded, maxPixels, undefined);
   const pages = await pageCount(encoded);
+  if (width * height <= (options.heldPixels ?? defaultHeldPixels)) {
+    const picture = await named(() => toPicture(upright(encoded, maxPixels), undefined));
+    return rowsOf(pages > 1 ? { ...picture, pages } : picture);
+  }
   return {
     width,
     height,

@@ -46,12 +46,12 @@ export function reducedTo(size: Size, longSide: number): Size {
   };
 }
 
-/** Labels at another size, by nearest: they are names, not amounts. */
-function enlarged(labels: Uint8Array, from: Size, to: Size): Uint8Array {
-  const out = new Uint8Array(to.width * to.height);
+/** Rows `[top, bottom)` of labels at another size, by nearest: they are names, not amounts. */
+function enlargedRows(labels: Uint8Array, from: Size, to: Size, top: number, bottom: number): Uint8Array {
+  const out = new Uint8Array(to.width * (bottom - top));
   const columns = Uint32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
   let at = 0;
-  for (let y = 0; y < to.height; y++) {
+  for (let y = top; y < bottom; y++) {
     const row = Math.floor(((y + 0.5) * from.height) / to.height) * from.width;
     for (let x = 0; x < to.width; x++) out[at++] = labels[row + columns[x]!]!;
   }
@@ -84,6 +84,14 @@ export async function viewsOf(
     views.push(toTensor([view], model.preprocessing));
   }
   return views;
+}
+
+/** Some full rows: RGB, and a label for every pixel. */
+export interface LabelBand {
+  readonly top: number;
+  readonly height: number;
+  readonly pixels: Uint8Array;
+  readonly labels: Uint8Array;
 }
 
 export interface PictureAnswers<K extends AnswerKind> {
@@ -125,4 +133,28 @@ export async function labelPicture(
 
 /** Labels of any size at the picture's own. */
 export const atSizeOf = (picture: Size, labels: Uint8Array, size: Size): Uint8Array =>
-  size.width === picture.width && size.height === picture.height ? labels : enlarged(labels, size, picture);
+  size.width === picture.width && size.height === picture.height
+    ? labels
+    : enlargedRows(labels, size, picture, 0, picture.height);
+
+/** Bytes of the pixels of a band. */
+const bandBytes = 2 ** 25;
+
+/** A picture that the network sees as a whole, its labels in bands: neither pixels nor labels are ever all in memory. */
+export async function* wholeBands(
+  predictor: Predictor,
+  source: RowSource,
+  model: ModelDescription,
+  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+): AsyncGenerator<LabelBand, void, undefined> {
+  const { width, height } = source;
+  const { answers, size } = await askPicture(predictor, source, model, ['labels'], options);
+  const rows = Math.max(1, Math.floor(bandBytes / (3 * width)));
+  for (let top = 0; top < height; top += rows) {
+    options.signal?.throwIfAborted();
+    const bottom = Math.min(height, top + rows);
+    const { data: pixels } = await source.rows(top, bottom - top);
+    const labels = enlargedRows(answers.labels, size, source, top, bottom);
+    yield { top, height: bottom - top, pixels, labels };
+  }
+}

@@ -3,14 +3,17 @@
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
-import { readPicture, rowsOf } from '../image/decode.js';
-import type { ImageInput, Picture } from '../image/picture.js';
+import { openRows, readPicture, rowsOf } from '../image/decode.js';
+import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { inOrder, type Outcome } from './in-order.js';
-import { askPicture, atSizeOf, checkViews, type ViewOptions } from './label-picture.js';
+import { askPicture, atSizeOf, checkViews, type ViewOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
 import { type ScoreMap, Segmentation } from './segmentation.js';
+import { labelBands } from './tiles/bands.js';
+import { planTiles, type Tiling } from './tiles/tiling.js';
+import { type FileSegmentation, type ResultFiles, writeBands } from './write-bands.js';
 
 export interface SegmenterOptions {
   /** A shipped model's name, or the path of a model file. */
@@ -28,6 +31,13 @@ export interface SegmentOptions extends ViewOptions {
   readonly signal?: AbortSignal;
   /** Refuse pictures with more pixels; 268 million by default. */
   readonly maxPixels?: number;
+  /**
+   * See the picture at its full size, in tiles of this side (their margins included), or of one that suits the network. Where
+   * the network's graph allows it the labels are those of the whole; else tiles are blended and a note says so.
+   */
+  readonly tile?: number | 'auto';
+  /** With `tile`: called after every tile. */
+  readonly onTile?: (done: number, total: number) => void;
   /** Keep the numbers behind the labels too: `true` is `probabilities`. */
   readonly scores?: boolean | 'logits' | 'probabilities';
 }
@@ -46,6 +56,15 @@ function scoreKind({ scores, scales = [1], flip }: SegmentOptions): ScoreMap['ki
     'ERR_USAGE',
     "Logits of several views have no mean that means anything. Ask for scores: 'probabilities', or for a single view.",
   );
+}
+
+/** @throws ERR_USAGE for options that exclude each other */
+function checkTogether({ tile, longSide, scores }: SegmentOptions): void {
+  if (tile === undefined) return;
+  const refuse = (what: string): PixelwiseError =>
+    new PixelwiseError('ERR_USAGE', `Tiles see the picture at its full size: ${what}. Leave out one of the two.`);
+  if (longSide !== undefined) throw refuse('longSide would reduce it');
+  if (scores) throw refuse('scores of all of it are not kept');
 }
 
 /** What should be known of the file a picture comes from. */
@@ -95,6 +114,7 @@ export class Segmenter {
   #check(options: SegmentOptions): void {
     if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
     checkViews(options);
+    checkTogether(this.#own(options));
     options.signal?.throwIfAborted();
   }
 
@@ -112,7 +132,9 @@ export class Segmenter {
   async segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
     this.#check(options);
     const kind = scoreKind(options);
-    const picture = await readPicture(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
+    const limit = options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels };
+    const picture = await readPicture(input, limit);
+    if (options.tile !== undefined) return this.#inTiles(picture, options);
     const kinds = kind ? (['labels', kind] as const) : (['labels'] as const);
     const { answers, size } = await askPicture(this.#predictor, rowsOf(picture), this.model, kinds, this.#own(options));
     const { labels, ...scores } = answers as { labels: Uint8Array } & Partial<Record<ScoreMap['kind'], Float32Array>>;
@@ -120,6 +142,40 @@ export class Segmenter {
       notes: pictureNotes(picture),
       ...(kind && { scores: { kind, ...size, classes: this.model.classes.length, data: scores[kind]! } }),
     });
+  }
+
+  /** How a picture of this size is tiled. */
+  #tiling(size: Size, { tile = 'auto', scales = [1], flip = false }: SegmentOptions): Promise<Tiling> {
+    const severalViews = flip || scales.some((s) => s !== 1);
+    return planTiles(this.#predictor.network, this.model.classes.length, size, tile, severalViews);
+  }
+
+  async #inTiles(picture: Picture, options: SegmentOptions): Promise<Segmentation> {
+    const tiling = await this.#tiling(picture, options);
+    const labels = new Uint8Array(picture.width * picture.height);
+    for await (const band of labelBands(this.#predictor, rowsOf(picture), this.model, tiling, options)) {
+      labels.set(band.labels, band.top * picture.width);
+    }
+    const notes = [...pictureNotes(picture), ...(tiling.note ? [tiling.note] : [])];
+    return new Segmentation(picture, labels, this.model, { notes });
+  }
+
+  /**
+   * Segments a picture of any size into files: the pixels come from the decoder in strips and go to the PNG encoder row by row,
+   * so that memory does not grow with the picture's height. Files appear when they are complete.
+   *
+   * @throws as `segment`, and ERR_FILE for a place that cannot be written
+   */
+  async segmentToFiles(input: ImageInput, files: ResultFiles, options: SegmentOptions = {}): Promise<FileSegmentation> {
+    this.#check(options);
+    const source = await openRows(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
+    const tiling = options.tile === undefined ? undefined : await this.#tiling(source, options);
+    const bands = tiling
+      ? labelBands(this.#predictor, source, this.model, tiling, options)
+      : wholeBands(this.#predictor, source, this.model, this.#own(options));
+    const classes = await writeBands(bands, source, this.model, files);
+    const notes = [...pictureNotes(source), ...(tiling?.note ? [tiling.note] : [])];
+    return { width: source.width, height: source.height, classes, notes };
   }
 
   /**

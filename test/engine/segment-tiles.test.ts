@@ -29,7 +29,7 @@ const modelOf = (network: Network): ModelDescription => ({
 async function bothWays(o: Tiny, picture: Picture, tile: number, flip = false) {
   const network = tinyNetwork(o);
   const predictor = new Predictor(engine, network, 4, tinyWeights(network));
-  const tiling = planTiles(network, 4, picture, tile, flip);
+  const tiling = await planTiles(network, 4, picture, tile, flip);
   const bands: Uint8Array[] = [];
   let next = 0;
   for await (const band of labelBands(predictor, rowsOf(picture), modelOf(network), tiling, { flip })) {
@@ -125,7 +125,7 @@ describe('stopping', () => {
     const predictor = new Predictor(engine, network, 4, tinyWeights(network));
     const controller = new AbortController();
     const reason = new Error('enough');
-    const tiling = planTiles(network, 4, picture, 56, false);
+    const tiling = await planTiles(network, 4, picture, 56, false);
     const onTile = (done: number) => {
       if (done === 3) controller.abort(reason);
     };

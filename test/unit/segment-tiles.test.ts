@@ -124,10 +124,10 @@ describe('blended tiles', () => {
 });
 
 describe('what networks see', () => {
-  it('is measured in their graphs', () => {
-    expect(geometryOf(findNetwork('fcn-squeezenet'), 21)).toBeUndefined();
-    expect(geometryOf(findNetwork('espnetv2-0.5'), 21)).toBeUndefined();
-    const fcn8s = geometryOf(findNetwork('fcn8s-vgg16'), 21)!;
+  it('is measured in their graphs', async () => {
+    expect(await geometryOf(findNetwork('fcn-squeezenet'), 21)).toBeUndefined();
+    expect(await geometryOf(findNetwork('espnetv2-0.5'), 21)).toBeUndefined();
+    const fcn8s = (await geometryOf(findNetwork('fcn8s-vgg16'), 21))!;
     expect(fcn8s.align).toBe(32);
     // Half of the 404 pixels of fc7, and what the enlargements blend.
     for (const { before, after } of fcn8s.reach) {
@@ -138,20 +138,20 @@ describe('what networks see', () => {
     }
   });
 
-  it('decides how tiles are put together', () => {
+  it('decides how tiles are put together', async () => {
     const tiny = tinyNetwork();
-    expect(planTiles(tiny, 4, { width: 300, height: 200 }, 64, false)).toMatchObject({ kind: 'exact' });
-    expect(planTiles(tiny, 4, { width: 300, height: 200 }, 64, true)).toMatchObject({
+    expect(await planTiles(tiny, 4, { width: 300, height: 200 }, 64, false)).toMatchObject({ kind: 'exact' });
+    expect(await planTiles(tiny, 4, { width: 300, height: 200 }, 64, true)).toMatchObject({
       kind: 'blended',
       note: expect.stringContaining('several scales'),
     });
-    const whole = planTiles(tinyNetwork({ global: true }), 4, { width: 9000, height: 900 }, 'auto', false);
+    const whole = await planTiles(tinyNetwork({ global: true }), 4, { width: 9000, height: 900 }, 'auto', false);
     expect(whole).toMatchObject({ kind: 'blended', note: expect.stringContaining('whole picture') });
-    expect(planTiles(tiny, 4, { width: 50, height: 20 }, 64, false).rows).toHaveLength(1);
-    expect(() => planTiles(tiny, 4, { width: 300, height: 200 }, 8, false)).toThrow(
+    expect((await planTiles(tiny, 4, { width: 50, height: 20 }, 64, false)).rows).toHaveLength(1);
+    await expect(planTiles(tiny, 4, { width: 300, height: 200 }, 8, false)).rejects.toThrow(
       /too small.*Expected a whole number/,
     );
-    expect(() => planTiles(tiny, 4, { width: 300, height: 200 }, 64.5, false)).toThrow(/too small/);
+    await expect(planTiles(tiny, 4, { width: 300, height: 200 }, 64.5, false)).rejects.toThrow(/too small/);
   });
 
   it('includes interpolation to sizes that are no multiple of the stride', () => {

@@ -6,19 +6,12 @@ import { type RowSource, resizePicture } from '../../image/decode.js';
 import type { Picture } from '../../image/picture.js';
 import type { ModelDescription } from '../../weights/model.js';
 import { inOrder } from '../in-order.js';
-import { type ViewOptions, viewsOf } from '../label-picture.js';
+import { type LabelBand, type ViewOptions, viewsOf } from '../label-picture.js';
 import type { AnswerKind } from '../prediction.js';
 import type { Answers, Predictor } from '../predictor.js';
 import { Seams } from './blend.js';
 import { type Span, weightsOf } from './plan.js';
 import type { Tiling } from './tiling.js';
-
-/** Labels of some full rows. */
-export interface LabelBand {
-  readonly top: number;
-  readonly height: number;
-  readonly labels: Uint8Array;
-}
 
 export interface BandOptions extends Pick<ViewOptions, 'scales' | 'flip'> {
   readonly signal?: AbortSignal;
@@ -152,8 +145,8 @@ export async function* labelBands(
   const { width, height } = source;
   const { rows, columns } = tiling;
   const total = rows.length * columns.length;
-  let count = 0;
-  const done = () => options.onTile?.(++count, total);
+  let finished = 0;
+  const done = () => options.onTile?.(++finished, total);
   const seams = new Seams(predictor.classes, tiling.size.width);
   const read = (row: Span) => source.rows(row.start, Math.min(row.end, height) - row.start);
   for (const [i, row] of rows.entries()) {
@@ -163,9 +156,11 @@ export async function* labelBands(
       tiling.kind === 'exact'
         ? await exactBand(s, strip, row, columns, width, done)
         : cropped(await blendedBand(s, strip, [row, rows[i + 1]], columns, seams, done), tiling.size.width, width);
-    const last = Math.min(height, row.from + Math.floor(labels.length / width));
-    if (last > row.from)
-      yield { top: row.from, height: last - row.from, labels: labels.subarray(0, (last - row.from) * width) };
+    const count = Math.min(height - row.from, labels.length / width);
+    if (count <= 0) continue;
+    const first = (row.from - row.start) * width * 3;
+    const pixels = strip.data.subarray(first, first + count * width * 3);
+    yield { top: row.from, height: count, pixels, labels: labels.subarray(0, count * width) };
   }
 }
 

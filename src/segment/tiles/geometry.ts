@@ -1,5 +1,6 @@
 /** @file What a network's graph says about tiles: how far an output pixel sees, on which grid, and whether place matters. */
 
+import { setImmediate } from 'node:timers/promises';
 import type { Graph, Node, Pair } from '../../graph/ir.js';
 import { fieldBox, fieldIsKnown, receptiveFields } from '../../graph/receptive-field.js';
 import { legalSide, type Network, networkGraph } from '../../nets/network.js';
@@ -16,9 +17,9 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /** The least common multiple of all strides and of the step of the legal sides. */
 function alignOf(graph: Graph, network: Network): number {
-  // The only cell of a map, such as a mean, lies on no grid.
-  const maps = [...receptiveFields(graph)].filter(([v]) => v.shape[2]! > 1 && v.shape[3]! > 1);
-  const strides = maps.flatMap(([, f]) => f.stride).filter((s) => s > 1);
+  // A mean of the whole, and what it is spread over, lies on no grid.
+  const maps = [...receptiveFields(graph).values()].filter((f) => f.size.every(Number.isFinite));
+  const strides = maps.flatMap((f) => f.stride).filter((s) => s > 1);
   return [...strides.map(Math.ceil), network.sides?.step ?? 1].reduce((a, b) => (a / gcd(a, b)) * b, 1);
 }
 
@@ -29,12 +30,22 @@ const graphAt = (network: Network, classes: number, size: Pair): Graph =>
 export const gridOf = (network: Network, classes: number): number =>
   alignOf(graphAt(network, classes, network.inputSize), network);
 
+const measured = new WeakMap<Network, Map<number, Promise<Geometry | undefined>>>();
+
 /**
- * How far the pixels of a network's answer see, measured in its graph.
+ * How far the pixels of a network's answer see, measured in its graph once.
  *
  * @returns undefined for a network that sees the whole picture, or mixes places in a way that the graph does not tell
  */
-export function geometryOf(network: Network, classes: number): Geometry | undefined {
+export function geometryOf(network: Network, classes: number): Promise<Geometry | undefined> {
+  const known = measured.get(network) ?? new Map<number, Promise<Geometry | undefined>>();
+  measured.set(network, known);
+  const found = known.get(classes) ?? measure(network, classes);
+  known.set(classes, found);
+  return found;
+}
+
+async function measure(network: Network, classes: number): Promise<Geometry | undefined> {
   const first = graphAt(network, classes, network.inputSize);
   const scores = first.outputs[0]!.value;
   const field = receptiveFields(first).get(scores);
@@ -46,6 +57,8 @@ export function geometryOf(network: Network, classes: number): Geometry | undefi
   const graph = graphAt(network, classes, [side, side]);
   const reach: [number, number, number, number] = [0, 0, 0, 0];
   for (let i = margin; i < margin + align; i++) {
+    // A box takes some 20 ms to find: the caller's timers come between.
+    await setImmediate();
     const box = fieldBox(graph, graph.outputs[0]!.value, [i, i]);
     if (!box || box.top <= 0 || box.left <= 0 || box.bottom >= side - 1 || box.right >= side - 1) return undefined;
     [i - box.top, box.bottom - i, i - box.left, box.right - i].forEach((n, k) => {

@@ -61,14 +61,14 @@ function exactness(geometry: Geometry | undefined, severalViews: boolean): keyof
  * @param asked the side of a tile, margins included; `auto` chooses by what the network's maps need
  * @throws ERR_USAGE for tiles that are too small
  */
-export function planTiles(
+export async function planTiles(
   network: Network,
   classes: number,
   picture: Size,
   asked: number | 'auto',
   severalViews: boolean,
-): Tiling {
-  const geometry = geometryOf(network, classes);
+): Promise<Tiling> {
+  const geometry = await geometryOf(network, classes);
   const align = geometry?.align ?? gridOf(network, classes);
   const size = { width: legalSide(network, picture.width), height: legalSide(network, picture.height) };
   const least = network.sides?.least ?? 1;
