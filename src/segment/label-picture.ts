@@ -1,6 +1,7 @@
 /** @file A whole picture through the network: reduced to the size it is seen at, at several scales if wanted, and back. */
 
 import { toTensor } from '../data/normalize.js';
+import type { State } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { type RowSource, rowsOf } from '../image/decode.js';
@@ -100,21 +101,38 @@ export interface PictureAnswers<K extends AnswerKind> {
   readonly size: Size;
 }
 
+/** The size at which a picture is answered. */
+export function answerSize(picture: Size): Size {
+  const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / (picture.width * picture.height)));
+  return reducedTo(picture, shrink * Math.max(picture.width, picture.height));
+}
+
+/** What the frames before have left behind. */
+export interface Past {
+  readonly smoothing?: number;
+  readonly memory?: State;
+}
+
 /** What the network says of a whole picture. */
 export async function askPicture<K extends AnswerKind>(
   predictor: Predictor,
   picture: Pick<RowSource, 'width' | 'height' | 'resized'>,
   model: ModelDescription,
   kinds: readonly K[],
-  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+  options: ViewOptions & Past & { readonly signal?: AbortSignal } = {},
 ): Promise<PictureAnswers<K>> {
-  const { scales = [1], flip = false, signal } = options;
+  const { scales = [1], flip = false, signal, smoothing, memory } = options;
   const seen = reducedTo(picture, options.longSide ?? model.longSide);
   const views = await viewsOf(predictor, picture.resized, seen, model, { scales, ...(signal && { signal }) });
-  const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / (picture.width * picture.height)));
-  const size = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
-  const asked = { flip, size: [size.height, size.width] as const, answers: kinds };
-  return { answers: await predictor.ask(views, asked, signal ? { signal } : {}), size };
+  const size = answerSize(picture);
+  const asked = {
+    flip,
+    size: [size.height, size.width] as const,
+    answers: kinds,
+    ...(smoothing !== undefined && { smoothing }),
+  };
+  const further = { ...(signal && { signal }), ...(memory && { memory }) };
+  return { answers: await predictor.ask(views, asked, further), size };
 }
 
 /**

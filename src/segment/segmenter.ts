@@ -6,6 +6,7 @@ import { PixelwiseError } from '../errors.js';
 import { openRows, readPicture, rowsOf } from '../image/decode.js';
 import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
+import { FrameMemory } from './frame-memory.js';
 import { inOrder, type Outcome } from './in-order.js';
 import { askPicture, atSizeOf, checkViews, type ViewOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
@@ -45,6 +46,18 @@ export interface SegmentOptions extends ViewOptions {
 export interface SegmentAllOptions extends SegmentOptions {
   /** Pictures under way at a time; 2 by default, so that one is decoded while the network works on another. */
   readonly concurrency?: number;
+}
+
+export interface FrameOptions extends ViewOptions {
+  readonly signal?: AbortSignal;
+  /** The share, 0 to 1, that the frames before keep in the probabilities of one: steadier, but late. 0 by default. */
+  readonly smoothing?: number;
+}
+
+/** A frame and its labels, one per pixel. */
+export interface LabeledFrame {
+  readonly picture: Picture;
+  readonly labels: Uint8Array;
 }
 
 /** Which numbers are asked for. */
@@ -196,6 +209,38 @@ export class Segmenter {
     }
     this.#check(options);
     yield* inOrder(inputs, concurrency, (input) => this.segment(input, each), options.signal);
+  }
+
+  /**
+   * Segments the frames of a video in order, two at a time. With smoothing, what is seen is averaged over time inside the
+   * engine; frames must then have one size.
+   *
+   * @throws what the frames' iterator throws, ERR_SHAPE for a frame of another size; the signal's reason
+   */
+  async *segmentFrames(
+    frames: Iterable<Picture> | AsyncIterable<Picture>,
+    options: FrameOptions = {},
+  ): AsyncGenerator<LabeledFrame, void, undefined> {
+    this.#check(options);
+    const { smoothing = 0, signal, ...views } = options;
+    const one = { ...this.#own(views), ...(signal && { signal }) };
+    const memory = new FrameMemory(this.#predictor, smoothing);
+    try {
+      const work = async (picture: Picture): Promise<LabeledFrame> => {
+        const past = await memory.of(picture);
+        const { answers, size } = await askPicture(this.#predictor, rowsOf(picture), this.model, ['labels'], {
+          ...one,
+          ...past,
+        });
+        return { picture, labels: atSizeOf(picture, answers.labels, size) };
+      };
+      for await (const { result, error } of inOrder(frames, smoothing > 0 ? 1 : 2, work, signal)) {
+        if (!result) throw error;
+        yield result;
+      }
+    } finally {
+      await memory.dispose();
+    }
   }
 
   async close(): Promise<void> {
