@@ -15,20 +15,22 @@ export interface Geometry {
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
-/** The least common multiple of all strides and of the step of the legal sides. */
-function alignOf(graph: Graph, network: Network): number {
-  // A mean of the whole, and what it is spread over, lies on no grid.
+const lcm = (numbers: readonly number[]): number => numbers.reduce((a, b) => (a / gcd(a, b)) * b, 1);
+
+/** Pixels between the cells of every map; a mean of the whole, and what it is spread over, lies on no grid. */
+function stridesOf(graph: Graph): number[] {
   const maps = [...receptiveFields(graph).values()].filter((f) => f.size.every(Number.isFinite));
-  const strides = maps.flatMap((f) => f.stride).filter((s) => s > 1);
-  return [...strides.map(Math.ceil), network.sides?.step ?? 1].reduce((a, b) => (a / gcd(a, b)) * b, 1);
+  return [...new Set(maps.flatMap((f) => f.stride).filter((s) => s > 1))];
 }
 
 const graphAt = (network: Network, classes: number, size: Pair): Graph =>
   networkGraph(network, { classes, size, auxiliary: false });
 
-/** The grid that tiles of a network must lie on, whatever it sees. */
-export const gridOf = (network: Network, classes: number): number =>
-  alignOf(graphAt(network, classes, network.inputSize), network);
+/** A grid for tiles that are blended: the one on which most maps lie, and on which the network's sides are. */
+export function gridOf(network: Network, classes: number): number {
+  const usual = stridesOf(graphAt(network, classes, network.inputSize)).filter((s) => Number.isInteger(Math.log2(s)));
+  return lcm([Math.max(1, ...usual), network.sides?.step ?? 1]);
+}
 
 const measured = new WeakMap<Network, Map<number, Promise<Geometry | undefined>>>();
 
@@ -50,7 +52,9 @@ async function measure(network: Network, classes: number): Promise<Geometry | un
   const scores = first.outputs[0]!.value;
   const field = receptiveFields(first).get(scores);
   if (!field || !fieldIsKnown(first, scores) || !field.size.every(Number.isFinite)) return undefined;
-  const align = alignOf(first, network);
+  const strides = stridesOf(first);
+  if (!strides.every(Number.isInteger)) return undefined;
+  const align = lcm([...strides, network.sides?.step ?? 1]);
   // Far enough from the borders that no field is cut off there.
   const margin = Math.ceil((2 * Math.max(...field.size)) / align) * align;
   const side = legalSide(network, 2 * margin + align);
