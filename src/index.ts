@@ -16,5 +16,13 @@ export {
   type ScoreMap,
   Segmentation,
 } from './segment/segmentation.js';
-export { type SegmentAllOptions, Segmenter, type SegmenterOptions, type SegmentOptions } from './segment/segmenter.js';
+export {
+  type FrameOptions,
+  type LabeledFrame,
+  type SegmentAllOptions,
+  Segmenter,
+  type SegmenterOptions,
+  type SegmentOptions,
+} from './segment/segmenter.js';
+export type { FileSegmentation, ResultFiles } from './segment/write-bands.js';
 export type { ModelDescription } from './weights/model.js';

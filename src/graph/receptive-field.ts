@@ -258,7 +258,7 @@ export function fieldIsKnown(graph: Pick<Graph, 'inputs' | 'nodes'>, value: Valu
   for (const node of graph.nodes) {
     const bottoms = node.inputs.filter((v) => v !== undefined && seeing.has(v)) as Value[];
     if (bottoms.length === 0 || !node.outputs.some((v) => needed.has(v))) continue;
-    if (bottoms.some((v) => v.shape.length !== 4 || !reachOf(node, v, 0) || !reachOf(node, v, 1))) return false;
+    if (bottoms.some((v) => v.shape.length < 4 || !reachOf(node, v, 0) || !reachOf(node, v, 1))) return false;
     for (const v of node.outputs) seeing.add(v);
   }
   return true;
