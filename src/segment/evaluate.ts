@@ -5,15 +5,14 @@ import type { Engine } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { type AbsentRule, type Scores, scores } from '../metrics/scores.js';
-import { checkViews, labelPicture, type ViewOptions } from './label-picture.js';
+import { checkViews, labelPicture, type WholeOptions } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
 
-export interface EvaluateOptions extends ViewOptions {
+export interface EvaluateOptions extends WholeOptions {
   readonly engine: Engine;
   /** What a class without pixels does to the means; `skip` by default. */
   readonly absent?: AbsentRule;
-  readonly signal?: AbortSignal;
   /** Sees every picture's labels, row by row, before the next picture. */
   readonly onLabels?: (index: number, sample: Sample, labels: Uint8Array) => Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;

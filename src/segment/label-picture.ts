@@ -9,6 +9,7 @@ import type { Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import type { AnswerKind } from './prediction.js';
 import type { Answers, Predictor } from './predictor.js';
+import type { Refiner } from './refine.js';
 
 /** How often, and how large, a picture is seen. */
 export interface ViewOptions {
@@ -113,6 +114,13 @@ export interface Past {
   readonly memory?: State;
 }
 
+/** What is done with a whole picture beside looking at it. */
+export interface WholeOptions extends ViewOptions {
+  /** A CRF behind the network, which makes the labels; its owner closes it. */
+  readonly refiner?: Refiner;
+  readonly signal?: AbortSignal;
+}
+
 /** What the network says of a whole picture. */
 export async function askPicture<K extends AnswerKind>(
   predictor: Predictor,
@@ -135,6 +143,45 @@ export async function askPicture<K extends AnswerKind>(
   return { answers: await predictor.ask(views, asked, further), size };
 }
 
+/** Labels at the size of the answers, and the numbers behind them where they are asked for. */
+interface Labeled extends Size {
+  readonly labels: Uint8Array;
+  readonly scores?: Float32Array;
+}
+
+/** Below the smallest float32, so that a class without any probability stays a number. */
+const smallest = 1e-38;
+
+/** Labels of a whole picture, by the network or by the CRF behind it, and scores of the wanted kind. */
+export async function labelWhole(
+  predictor: Predictor,
+  picture: Pick<RowSource, 'width' | 'height' | 'resized'>,
+  model: ModelDescription,
+  kind: 'logits' | 'probabilities' | undefined,
+  options: WholeOptions & Past = {},
+): Promise<Labeled> {
+  const { refiner, scales = [1], flip, smoothing, signal } = options;
+  if (!refiner) {
+    const kinds = kind ? (['labels', kind] as const) : (['labels'] as const);
+    const { answers, size } = await askPicture<'labels' | 'logits' | 'probabilities'>(
+      predictor,
+      picture,
+      model,
+      kinds,
+      options,
+    );
+    return { ...size, labels: answers.labels, ...(kind && { scores: answers[kind] }) };
+  }
+  const isSingle = scales.length === 1 && !flip && smoothing === undefined;
+  const needed = kind ?? (isSingle ? 'logits' : 'probabilities');
+  const { answers, size } = await askPicture(predictor, picture, model, [needed], options);
+  const scores = answers[needed];
+  // The logarithm of probabilities is as good as logits.
+  const unary = needed === 'logits' ? scores : scores.map((p) => Math.log(Math.max(p, smallest)));
+  const labels = await refiner.labels(await picture.resized(size), unary, model.classes.length, signal);
+  return { ...size, labels, ...(kind && { scores }) };
+}
+
 /**
  * Labels of a decoded picture at its own size. The network sees it reduced to the long side, and then at the nearest size that
  * it can run on, which for some is every size and for others every eighth or sixteenth pixel.
@@ -143,10 +190,10 @@ export async function labelPicture(
   predictor: Predictor,
   picture: Picture,
   model: ModelDescription,
-  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+  options: WholeOptions = {},
 ): Promise<Uint8Array> {
-  const { answers, size } = await askPicture(predictor, rowsOf(picture), model, ['labels'], options);
-  return atSizeOf(picture, answers.labels, size);
+  const labeled = await labelWhole(predictor, rowsOf(picture), model, undefined, options);
+  return atSizeOf(picture, labeled.labels, labeled);
 }
 
 /** Labels of any size at the picture's own. */
@@ -163,16 +210,16 @@ export async function* wholeBands(
   predictor: Predictor,
   source: RowSource,
   model: ModelDescription,
-  options: ViewOptions & { readonly signal?: AbortSignal } = {},
+  options: WholeOptions = {},
 ): AsyncGenerator<LabelBand, void, undefined> {
   const { width, height } = source;
-  const { answers, size } = await askPicture(predictor, source, model, ['labels'], options);
+  const labeled = await labelWhole(predictor, source, model, undefined, options);
   const rows = Math.max(1, Math.floor(bandBytes / (3 * width)));
   for (let top = 0; top < height; top += rows) {
     options.signal?.throwIfAborted();
     const bottom = Math.min(height, top + rows);
     const { data: pixels } = await source.rows(top, bottom - top);
-    const labels = enlargedRows(answers.labels, size, source, top, bottom);
+    const labels = enlargedRows(labeled.labels, labeled, source, top, bottom);
     yield { top, height: bottom - top, pixels, labels };
   }
 }

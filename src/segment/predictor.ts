@@ -12,8 +12,6 @@ import { type AnswerKind, predictionGraph, type Question, viewName } from './pre
 /** Programs kept; each holds its own copy of the weights and its maps. */
 const kept = 6;
 
-const tails = { labels: labelTail, scores: scoreTail } as const;
-
 interface Entry {
   readonly program: Promise<Program>;
   /** Calls that wait for it or run it: until they end it may not be disposed of. */

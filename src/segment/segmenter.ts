@@ -1,5 +1,6 @@
 /** @file One call from any picture to a class for every pixel. */
 
+import type { CrfSettings } from '../crf/presets.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
@@ -8,9 +9,10 @@ import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { FrameMemory } from './frame-memory.js';
 import { inOrder, type Outcome } from './in-order.js';
-import { askPicture, atSizeOf, checkViews, type ViewOptions, wholeBands } from './label-picture.js';
+import { atSizeOf, checkViews, labelWhole, type ViewOptions, type WholeOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
+import { Refiner } from './refine.js';
 import { type ScoreMap, Segmentation } from './segmentation.js';
 import { labelBands } from './tiles/bands.js';
 import { planTiles, type Tiling } from './tiles/tiling.js';
@@ -72,12 +74,13 @@ function scoreKind({ scores, scales = [1], flip }: SegmentOptions): ScoreMap['ki
 }
 
 /** @throws ERR_USAGE for options that exclude each other */
-function checkTogether({ tile, longSide, scores }: SegmentOptions): void {
+function checkTogether({ tile, longSide, scores, refined }: SegmentOptions & { readonly refined: boolean }): void {
   if (tile === undefined) return;
   const refuse = (what: string): PixelwiseError =>
     new PixelwiseError('ERR_USAGE', `Tiles see the picture at its full size: ${what}. Leave out one of the two.`);
   if (longSide !== undefined) throw refuse('longSide would reduce it');
   if (scores) throw refuse('scores of all of it are not kept');
+  if (refined) throw refuse('a CRF (crf) needs the scores of all of it');
 }
 
 /** What should be known of the file a picture comes from. */
@@ -97,9 +100,16 @@ export class Segmenter {
   readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
   readonly #longSide: number | undefined;
+  readonly #refiner: Refiner | undefined;
   #closed = false;
 
-  private constructor(loaded: LoadedModel, engine: Engine, ownsEngine: boolean, longSide: number | undefined) {
+  private constructor(
+    loaded: LoadedModel,
+    engine: Engine,
+    ownsEngine: boolean,
+    longSide: number | undefined,
+    refiner: Refiner | undefined,
+  ) {
     this.model = loaded.description;
     this.#engine = engine;
     this.#ownsEngine = ownsEngine;
@@ -112,12 +122,13 @@ export class Segmenter {
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
     const { longSide, threads } = options;
     checkViews({ ...(longSide !== undefined && { longSide }) });
+    const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
     const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
       const loaded = await loadModel(options.model);
       const engine = options.engine ?? (own as Engine);
-      return new Segmenter(loaded, engine, own !== undefined, longSide);
+      return new Segmenter(loaded, engine, own !== undefined, longSide, refiner);
     } catch (error) {
       await own?.close();
       throw error;
@@ -127,13 +138,17 @@ export class Segmenter {
   #check(options: SegmentOptions): void {
     if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
     checkViews(options);
-    checkTogether(this.#own(options));
+    checkTogether({ ...this.#own(options), refined: this.#refiner !== undefined });
     options.signal?.throwIfAborted();
   }
 
   /** The options of one picture, with this segmenter's long side where they name none. */
-  #own(options: SegmentOptions): SegmentOptions {
-    return this.#longSide === undefined ? options : { longSide: this.#longSide, ...options };
+  #own<O extends ViewOptions>(options: O): O & WholeOptions {
+    return {
+      ...(this.#longSide !== undefined && { longSide: this.#longSide }),
+      ...(this.#refiner && { refiner: this.#refiner }),
+      ...options,
+    };
   }
 
   /**
@@ -148,12 +163,16 @@ export class Segmenter {
     const limit = options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels };
     const picture = await readPicture(input, limit);
     if (options.tile !== undefined) return this.#inTiles(picture, options);
-    const kinds = kind ? (['labels', kind] as const) : (['labels'] as const);
-    const { answers, size } = await askPicture(this.#predictor, rowsOf(picture), this.model, kinds, this.#own(options));
-    const { labels, ...scores } = answers as { labels: Uint8Array } & Partial<Record<ScoreMap['kind'], Float32Array>>;
+    const { labels, scores, ...size } = await labelWhole(
+      this.#predictor,
+      rowsOf(picture),
+      this.model,
+      kind,
+      this.#own(options),
+    );
     return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
       notes: pictureNotes(picture),
-      ...(kind && { scores: { kind, ...size, classes: this.model.classes.length, data: scores[kind]! } }),
+      ...(kind && scores && { scores: { kind, ...size, classes: this.model.classes.length, data: scores } }),
     });
   }
 
@@ -228,11 +247,9 @@ export class Segmenter {
     try {
       const work = async (picture: Picture): Promise<LabeledFrame> => {
         const past = await memory.of(picture);
-        const { answers, size } = await askPicture(this.#predictor, rowsOf(picture), this.model, ['labels'], {
-          ...one,
-          ...past,
-        });
-        return { picture, labels: atSizeOf(picture, answers.labels, size) };
+        const how = { ...one, ...past };
+        const labeled = await labelWhole(this.#predictor, rowsOf(picture), this.model, undefined, how);
+        return { picture, labels: atSizeOf(picture, labeled.labels, labeled) };
       };
       for await (const { result, error } of inOrder(frames, smoothing > 0 ? 1 : 2, work, signal)) {
         if (!result) throw error;

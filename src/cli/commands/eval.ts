@@ -120,6 +120,7 @@ export const evalCommand = command({
         absent: o.absent,
         signal,
         flip: o.flip,
+        ...(refiner && { refiner }),
         ...(o.scales && { scales: o.scales }),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {

@@ -65,6 +65,11 @@ const options = {
     description: 'with --video: the share that the frames before keep in what is seen now',
     schema: share(0),
   },
+  crf: {
+    flags: '--crf [settings]',
+    description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
+    schema: text,
+  },
   threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
   maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
   opacity: { flags: '--opacity <0..1>', description: 'how strongly the overlay is tinted', schema: share(0.55) },
@@ -157,6 +162,7 @@ export const segment = command({
   summary: 'give every pixel of pictures a class: NAME.mask.png and NAME.overlay.png',
   examples: [
     'pixelwise segment photo.jpg',
+    'pixelwise segment photo.jpg --crf',
     'pixelwise segment photos -o masks --json',
     'pixelwise segment huge.tif --tile auto',
     'pixelwise segment - < photo.jpg > mask.png',
@@ -168,7 +174,7 @@ export const segment = command({
     if (refusal) throw new PixelwiseError('ERR_USAGE', refusal[1]);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    const { model, threads, longSide } = o;
+    const { model, threads, longSide, crf } = o;
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
     await using engine = createNodeEngine(threads === undefined ? {} : { threads });
