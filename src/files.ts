@@ -84,6 +84,10 @@ export async function removeParts(folder: FilePath): Promise<void> {
   }
 }
 
+/** Where a file lies until it is complete. */
+const partOf = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+
 /** Files being written. */
 const unfinished = new Set<string>();
 
@@ -98,7 +102,7 @@ function removeUnfinished(): void {
  */
 export async function writeFileAtomic(file: FilePath, data: Uint8Array | string): Promise<void> {
   const path = toPath(file);
-  const part = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
+  const part = partOf(path);
   if (unfinished.size === 0) process.once('exit', removeUnfinished);
   unfinished.add(part);
   try {
@@ -118,4 +122,72 @@ export async function writeFileAtomic(file: FilePath, data: Uint8Array | string)
     unfinished.delete(part);
     if (unfinished.size === 0) process.off('exit', removeUnfinished);
   }
+}
+
+/** A file that is written piece by piece and gets its name only when it is complete. */
+export interface GrowingFile {
+  /**
+   * Appends bytes, or puts them over others.
+   *
+   * @param at where they lie that are replaced
+   * @throws ERR_FILE where writing fails
+   */
+  write(bytes: Uint8Array, at?: number): Promise<void>;
+  /** Gives the file its name. */
+  commit(): Promise<void>;
+  /** Leaves nothing behind; after `commit` it does nothing. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Begins a file that is too large to be held in memory. Until `commit`, its bytes lie beside its place; a process that ends
+ * before takes them with it. The folder must exist.
+ *
+ * @throws ERR_FILE where it cannot be begun
+ */
+export async function growFile(file: FilePath): Promise<GrowingFile> {
+  const path = toPath(file);
+  const part = partOf(path);
+  if (unfinished.size === 0) process.once('exit', removeUnfinished);
+  unfinished.add(part);
+  let [isOpen, isDone] = [true, false];
+  const forget = (): void => {
+    unfinished.delete(part);
+    if (unfinished.size === 0) process.off('exit', removeUnfinished);
+  };
+  const handle = await open(part, 'wx').catch((cause: unknown) => {
+    forget();
+    throw fileError('write', path, cause);
+  });
+  const discard = async (): Promise<void> => {
+    if (isDone) return;
+    isDone = true;
+    if (isOpen) await handle.close().catch(() => undefined);
+    await rm(part, { force: true }).catch(() => undefined);
+    forget();
+  };
+  return {
+    discard,
+    async write(bytes, at) {
+      try {
+        if (at === undefined) await handle.writeFile(bytes);
+        else await handle.write(bytes, 0, bytes.length, at);
+      } catch (cause) {
+        throw fileError('write', path, cause);
+      }
+    },
+    async commit() {
+      try {
+        await handle.sync();
+        await handle.close();
+        isOpen = false;
+        await rename(part, path);
+        isDone = true;
+        forget();
+      } catch (cause) {
+        await discard();
+        throw fileError('write', path, cause);
+      }
+    },
+  };
 }

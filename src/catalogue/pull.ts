@@ -18,6 +18,7 @@ import {
   writeRecord,
 } from './cache.js';
 import { type DownloadOptions, download } from './download.js';
+import { holdLock } from './lock.js';
 
 export interface PullOptions extends DownloadOptions {
   /** Another place of the same file: an address, or a file on this machine. */
@@ -93,6 +94,10 @@ export async function pull(name: string, options: PullOptions = {}): Promise<Pul
   const from = options.from ?? entry.address;
   const remote = isAddress(from);
   const part = join(parts, createHash('sha256').update(`${entry.name} ${from}`).digest('hex').slice(0, 16));
+  // Two processes that pull the same would write into one part.
+  await using _lock = await holdLock(`${part}.lock`, options.signal);
+  const meanwhile = here ? undefined : await findCached(entry.name, folder);
+  if (meanwhile) return { ...meanwhile, state: 'cached', ...(checked && { checked }) };
   try {
     const bytes = remote ? await download(from, part, options) : await copy(from, part);
     await verify(part, entry, from);

@@ -69,6 +69,15 @@ export const share = (fallback: number): Schema<number> =>
     const n = given.trim() === '' ? Number.NaN : Number(given);
     return n >= 0 && n <= 1 ? n : undefined;
   });
+/** `0.5,1,1.25` */
+export const numbers = schema<readonly number[] | undefined>(
+  undefined,
+  'Expected numbers with commas between them, such as 0.5,1,1.25.',
+  (given) => {
+    const list = given.split(',').map((n) => (n.trim() === '' ? Number.NaN : Number(n)));
+    return list.every(Number.isFinite) ? list : undefined;
+  },
+);
 /** `320x480`, height first, or one number for both. */
 export const sizeOption = schema<readonly [number, number] | undefined>(
   undefined,

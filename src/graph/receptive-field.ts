@@ -112,7 +112,13 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Where: same,
   Cast: same,
   Dropout: same,
-  Concat: same,
+  Concat(n, bottom, axis) {
+    const { axis: a } = n.attributes;
+    if ((a < 0 ? a + 4 : a) !== axis + 2) return cell;
+    // Side by side: a cell sees only the input that it lies in.
+    const before = n.inputs.slice(0, n.inputs.indexOf(bottom));
+    return { ...cell, pad: before.reduce((sum, v) => sum + v!.shape[axis + 2]!, 0) } as Reach;
+  },
   Slice(n, bottom, axis) {
     const at = n.attributes.axes.findIndex((a) => (a < 0 ? a + 4 : a) === axis + 2);
     if (at < 0) return cell;
@@ -237,6 +243,25 @@ export function receptiveFields(graph: Pick<Graph, 'inputs' | 'nodes'>): Map<Val
     if (found.length > 0) for (const v of node.outputs) if (v.shape.length >= 4) fields.set(v, meet(found));
   }
   return fields;
+}
+
+/**
+ * Whether every step from the inputs to `value` has a known reach. Where a matrix product or a new shape mixes rows and columns,
+ * neither the field nor the box says what a cell sees.
+ */
+export function fieldIsKnown(graph: Pick<Graph, 'inputs' | 'nodes'>, value: Value): boolean {
+  const needed = new Set<Value>([value]);
+  for (const node of graph.nodes.toReversed()) {
+    if (node.outputs.some((v) => needed.has(v))) for (const v of node.inputs) if (v) needed.add(v);
+  }
+  const seeing = new Set<Value>(graph.inputs);
+  for (const node of graph.nodes) {
+    const bottoms = node.inputs.filter((v) => v !== undefined && seeing.has(v)) as Value[];
+    if (bottoms.length === 0 || !node.outputs.some((v) => needed.has(v))) continue;
+    if (bottoms.some((v) => v.shape.length < 4 || !reachOf(node, v, 0) || !reachOf(node, v, 1))) return false;
+    for (const v of node.outputs) seeing.add(v);
+  }
+  return true;
 }
 
 /** Rows or columns of a map, as a set: a dilated kernel leaves gaps. */

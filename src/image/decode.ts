@@ -16,13 +16,14 @@ export interface ReadOptions {
 }
 
 const defaultMaxPixels = 2 ** 28;
+const defaultHeldPixels = 2 ** 24;
 
 /**
  * Read a picture as 8-bit RGB.
  *
  * The EXIF orientation is applied; grey becomes RGB; 16 bits become 8 (the upper byte); CMYK and embedded ICC profiles
- * are converted to sRGB; alpha is composed over white. Of an animation or a document the first page is taken. `resize`
- * is bilinear with antialiasing, as in Pillow (mean difference 0.2 of 255 levels).
+ * are converted to sRGB; alpha is composed over white. Of an animation or a document the first page is taken, and `pages`
+ * says so. `resize` is bilinear with antialiasing, as in Pillow (mean difference 0.2 of 255 levels).
  *
  * @throws `ERR_FILE` for a file that cannot be read, `ERR_IMAGE` for one that is empty, no image, damaged, cut short
  * or larger than `maxPixels`.
@@ -39,10 +40,80 @@ export async function readPicture(input: ImageInput, options: ReadOptions = {}):
     throw imageError(name, 'it is empty (zero bytes). Copy or download it again');
   }
   try {
-    return await toPicture(open(encoded, maxPixels).autoOrient().flatten({ background: '#ffffff' }), options.resize);
+    const picture = await toPicture(upright(encoded, maxPixels), options.resize);
+    const pages = await pageCount(encoded);
+    return pages > 1 ? { ...picture, pages } : picture;
   } catch (cause) {
     throw await decodeError(name, encoded, maxPixels, cause);
   }
+}
+
+/** Rows of a picture from top to bottom, never more of them in memory than are asked for at a time. */
+export interface RowSource {
+  readonly width: number;
+  readonly height: number;
+  /** Pages of the file, where there are more than one. */
+  readonly pages?: number;
+  /** `height` full rows from `top` on. */
+  rows(top: number, height: number): Promise<Picture>;
+  /** The whole picture at a small size; the same as `readPicture` with `resize`. */
+  resized(size: Size): Promise<Picture>;
+}
+
+/**
+ * Opens a picture for reading it in strips. An encoded one is decoded anew for every strip, down to its last row: the whole
+ * costs as many decodings as there are strips, halved, and no strip more memory than its own. Up to `heldPixels` (2^24, 50 MB)
+ * the picture is decoded once and held.
+ *
+ * @throws as `readPicture`; damage may be found only when its rows are read
+ */
+export async function openRows(
+  input: ImageInput,
+  options: Pick<ReadOptions, 'maxPixels'> & { readonly heldPixels?: number } = {},
+): Promise<RowSource> {
+  const maxPixels = options.maxPixels ?? defaultMaxPixels;
+  const encoded = await encodedBytes(input);
+  const name = inputName(input);
+  if (!encoded) return rowsOf(pictureFromRaw(input as Picture));
+  if (encoded.length === 0) throw imageError(name, 'it is empty (zero bytes). Copy or download it again');
+  const named = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      throw await decodeError(name, encoded, maxPixels, cause);
+    }
+  };
+  const { width, height } = await named(async () => (await open(encoded, maxPixels).metadata()).autoOrient);
+  if (width * height > maxPixels) throw await decodeError(name, encoded, maxPixels, undefined);
+  const pages = await pageCount(encoded);
+  if (width * height <= (options.heldPixels ?? defaultHeldPixels)) {
+    const picture = await named(() => toPicture(upright(encoded, maxPixels), undefined));
+    return rowsOf(pages > 1 ? { ...picture, pages } : picture);
+  }
+  return {
+    width,
+    height,
+    ...(pages > 1 && { pages }),
+    rows: (top, count) =>
+      named(() => toPicture(upright(encoded, maxPixels).extract({ left: 0, top, width, height: count }), undefined)),
+    resized: (size) => named(() => toPicture(upright(encoded, maxPixels), size)),
+  };
+}
+
+/** Rows of a picture that is in memory: views, not copies. */
+export function rowsOf(picture: Picture): RowSource {
+  const { width, height, data, pages } = picture;
+  return {
+    width,
+    height,
+    ...(pages !== undefined && { pages }),
+    rows: async (top, count) => ({
+      width,
+      height: count,
+      data: data.subarray(top * width * 3, (top + count) * width * 3),
+    }),
+    resized: (size) => resizePicture(picture, size),
+  };
 }
 
 /**
@@ -52,6 +123,24 @@ export async function resizePicture(picture: Picture, size: Size): Promise<Pictu
   if (picture.width === size.width && picture.height === size.height) return picture;
   const { width, height, data } = picture;
   return toPicture(sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }), size);
+}
+
+/** Turned as its EXIF says, without alpha. */
+function upright(encoded: Uint8Array, limitInputPixels: number | false): Sharp {
+  return open(encoded, limitInputPixels).autoOrient().flatten({ background: '#ffffff' });
+}
+
+/** How files begin that may hold several pictures: GIF, WebP, TIFF of either byte order, HEIF. */
+const severalMaybe = /^(GIF8|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp)/s;
+/** The chunk of an animated PNG that counts its frames comes before the pixels, and so early in the file. */
+const searchedForFrames = 4096;
+
+/** How many pages or frames an image file has. Only of formats that may have several is the header read for it. */
+async function pageCount(encoded: Uint8Array): Promise<number> {
+  const start = Buffer.from(encoded.buffer, encoded.byteOffset, Math.min(encoded.length, searchedForFrames));
+  if (severalMaybe.test(start.toString('latin1', 0, 12))) return (await open(encoded, false).metadata()).pages ?? 1;
+  const animated = start.toString('latin1', 0, 4) === '\x89PNG' ? start.indexOf('acTL', 8, 'latin1') : -1;
+  return animated < 0 || animated + 8 > start.length ? 1 : start.readUInt32BE(animated + 4);
 }
 
 function open(encoded: Uint8Array, limitInputPixels: number | false): Sharp {

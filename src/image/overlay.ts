@@ -5,7 +5,7 @@ import { PixelwiseError } from '../errors.js';
 import { glyphHeight, glyphWidth, textPixels } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
 import type { Color, Palette } from './palette.js';
-import type { Picture } from './picture.js';
+import type { Picture, Size } from './picture.js';
 
 export interface OverlayOptions {
   /** One colour per label. */
@@ -43,24 +43,37 @@ export async function overlay(picture: Picture, labels: LabelMap, options: Overl
         `${labels.width} x ${labels.height}. Resize the score map to the picture before taking the class.`,
     );
   }
-  const tinted = tint(picture, labels, options);
-  const canvas = (options.legend ?? true) ? withLegend(tinted, labels, options) : tinted;
-  const { width, height, data } = canvas;
+  const { width } = picture;
+  const legend = (options.legend ?? true) ? legendStrip(picture, countsOf(labels), options) : undefined;
+  const height = picture.height + (legend?.height ?? 0);
+  const data = new Uint8Array(width * height * 3);
+  data.set(picture.data);
+  tintRows(data, labels.data, width, picture.height, options);
+  if (legend) data.set(legend.data, picture.data.length);
   const raw = { width, height, channels: 3 as const };
   return sharp(data, { raw, limitInputPixels: false }).png({ compressionLevel: 6 }).toBuffer();
 }
 
-/** The colours mixed in; pixels at a border between two labels become lighter, so that equal tints stay apart. */
-function tint(picture: Picture, labels: LabelMap, options: OverlayOptions): Canvas {
-  const { width, height } = picture;
-  const { opacity = 0.55, palette, classes } = options;
+/**
+ * Mixes the colours into full rows of pixels, in place; pixels at a border between two labels become lighter, so that equal
+ * tints stay apart.
+ *
+ * @param labels of the same rows, and of the one below where there is one
+ */
+export function tintRows(
+  data: Uint8Array,
+  labels: Uint8Array,
+  width: number,
+  height: number,
+  { opacity = 0.55, palette, classes }: OverlayOptions,
+): void {
   const background = classes.indexOf('background');
-  const data = Uint8Array.from(picture.data);
-  const at = (x: number, y: number): number => labels.data[y * width + x] as number;
+  const below = labels.length / width;
+  const at = (x: number, y: number): number => labels[y * width + x] as number;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const label = at(x, y);
-      const isBorder = (x + 1 < width && at(x + 1, y) !== label) || (y + 1 < height && at(x, y + 1) !== label);
+      const isBorder = (x + 1 < width && at(x + 1, y) !== label) || (y + 1 < below && at(x, y + 1) !== label);
       const isBare = label === background || label === voidLabel;
       if (isBare && !isBorder) continue;
       const color = isBorder ? ink : (palette[label] ?? ink);
@@ -71,7 +84,16 @@ function tint(picture: Picture, labels: LabelMap, options: OverlayOptions): Canv
       }
     }
   }
-  return { width, height, data };
+}
+
+/** Pixels by label. */
+function countsOf(labels: LabelMap): Float64Array {
+  const counts = new Float64Array(256);
+  for (let i = 0; i < labels.data.length; i++) {
+    const label = labels.data[i] as number;
+    counts[label] = (counts[label] as number) + 1;
+  }
+  return counts;
 }
 
 interface Entry {
@@ -81,24 +103,28 @@ interface Entry {
 }
 
 /** The labels present, largest first. */
-function legendEntries(labels: LabelMap, classes: readonly string[]): Entry[] {
-  const counts = new Float64Array(256);
-  for (let i = 0; i < labels.data.length; i++) {
-    const label = labels.data[i] as number;
-    counts[label] = (counts[label] as number) + 1;
-  }
+function legendEntries(counts: Float64Array, classes: readonly string[]): Entry[] {
+  const total = counts.reduce((sum, n) => sum + n, 0);
   return [...counts.keys()]
     .filter((label) => (counts[label] as number) > 0)
     .sort((a, b) => (counts[b] as number) - (counts[a] as number))
     .map((label) => {
-      const percent = ((counts[label] as number) / labels.data.length) * 100;
+      const percent = ((counts[label] as number) / total) * 100;
       const share = percent < 0.1 ? '<0.1%' : percent < 10 ? `${percent.toFixed(1)}%` : `${percent.toFixed(0)}%`;
       return { label, text: classes[label] ?? (label === voidLabel ? 'void' : `class ${label}`), share };
     });
 }
 
-/** The picture on top of a strip with as many rows as the entries need; letters grow with the picture. */
-function withLegend(picture: Canvas, labels: LabelMap, { palette, classes }: OverlayOptions): Canvas {
+/**
+ * The strip below a picture of this size, with as many rows as its entries need; letters grow with the picture.
+ *
+ * @param counts pixels by label
+ */
+export function legendStrip(
+  picture: Size,
+  counts: Float64Array,
+  { palette, classes }: Pick<OverlayOptions, 'palette' | 'classes'>,
+): Picture {
   const { width } = picture;
   const zoom = Math.max(1, Math.round(Math.max(width, picture.height) / 450));
   const gap = 5 * zoom;
@@ -106,18 +132,17 @@ function withLegend(picture: Canvas, labels: LabelMap, { palette, classes }: Ove
   const row = box + gap;
   const places: { entry: Entry; x: number; y: number }[] = [];
   let [x, y] = [gap, gap];
-  for (const entry of legendEntries(labels, classes)) {
+  for (const entry of legendEntries(counts, classes)) {
     const wide = box + gap + (entry.text.length + 1 + entry.share.length) * glyphWidth * zoom;
     if (x > gap && x + wide + gap > width) [x, y] = [gap, y + row];
     places.push({ entry, x, y });
     x += wide + 2 * gap;
   }
-  const height = picture.height + y + row;
+  const height = y + row;
   const canvas: Canvas = { width, height, data: new Uint8Array(width * height * 3) };
-  canvas.data.set(picture.data);
-  fill(canvas, 0, picture.height, width, height - picture.height, paper);
+  fill(canvas, 0, 0, width, height, paper);
   for (const { entry, x, y } of places) {
-    const top = picture.height + y;
+    const top = y;
     fill(canvas, x, top, box, box, dimInk);
     fill(canvas, x + zoom, top + zoom, box - 2 * zoom, box - 2 * zoom, palette[entry.label] ?? ink);
     const left = x + box + gap;

@@ -7,6 +7,8 @@ export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
+  /** How many pages or frames its file has, where that is more than one: the picture is the first. */
+  readonly pages?: number;
 }
 
 /**

@@ -123,7 +123,8 @@ export function requireColorOnly({ name, modalities }: Network): void {
   );
 }
 
-function checkSize(network: Network, size: Pair): void {
+/** @throws ERR_SHAPE for a height or width that the network cannot run on */
+export function checkSize(network: Network, size: Pair): void {
   const refuse = (message: string) =>
     new PixelwiseError('ERR_SHAPE', `${network.name}: ${message}`, { subject: network.name });
   if (!size.every((n) => Number.isInteger(n) && n >= 1)) {

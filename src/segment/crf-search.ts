@@ -16,9 +16,9 @@ import { makeFolder, readBytes, writeFileAtomic } from '../files.js';
 import { resizePicture } from '../image/decode.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { scores } from '../metrics/scores.js';
+import { reducedTo } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
-import { reducedTo } from './segmenter.js';
 
 /** The ranges of the paper: w1 3 to 6 and sigma beta 3 to 6 (v2), 5 to 10 and 3 to 10 (v1); sigma alpha 30 to 100 in tens. */
 const coarse = { w1: [3, 5, 8], sigmaAlpha: [30, 60, 90], sigmaBeta: [3, 6, 10] } as const;
@@ -201,11 +201,9 @@ async function keepScores(
     data = new Float32Array(kept.buffer.slice(kept.byteOffset, kept.byteOffset + kept.length));
   } else {
     const seen = await resizePicture(picture, predictor.inputSize(reducedTo(picture, description.longSide)));
-    data = await predictor.scores(
-      toTensor([seen], description.preprocessing),
-      [picture.height, picture.width],
-      o.signal,
-    );
+    const asked = { size: [picture.height, picture.width] as const, answers: ['logits'] as const };
+    const image = toTensor([seen], description.preprocessing);
+    data = (await predictor.ask([image], asked, o.signal ? { signal: o.signal } : {})).logits;
     await writeFileAtomic(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   const best = new Uint8Array(points);

@@ -5,19 +5,14 @@ import type { Engine } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { type AbsentRule, type Scores, scores } from '../metrics/scores.js';
+import { checkViews, labelPicture, type WholeOptions } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
-import type { Refiner } from './refine.js';
-import { labelPicture } from './segmenter.js';
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends WholeOptions {
   readonly engine: Engine;
-  readonly longSide?: number;
-  /** A CRF behind the network; its owner closes it. */
-  readonly refiner?: Refiner;
   /** What a class without pixels does to the means; `skip` by default. */
   readonly absent?: AbsentRule;
-  readonly signal?: AbortSignal;
   /** Sees every picture's labels, row by row, before the next picture. */
   readonly onLabels?: (index: number, sample: Sample, labels: Uint8Array) => Promise<void>;
   readonly onProgress?: (done: number, total: number) => void;
@@ -35,9 +30,10 @@ export interface Evaluation {
 /**
  * One confusion matrix over a whole split; void (255) counts nowhere.
  *
- * @throws ERR_DATA if the model's classes are not the data set's, and what reading the data throws
+ * @throws ERR_USAGE for impossible views, ERR_DATA if the model's classes are not the data set's, and what reading the data throws
  */
 export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation> {
+  checkViews(options);
   const { description, network, tensors } = loaded;
   const count = dataset.classes.length;
   if (description.classes.length !== count) {
@@ -56,11 +52,7 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
       options.signal?.throwIfAborted();
       const sample = await dataset.load(i);
       const { picture, labels } = sample;
-      const predicted = await labelPicture(predictor, picture, description, {
-        ...(options.refiner && { refiner: options.refiner }),
-        ...(options.longSide !== undefined && { longSide: options.longSide }),
-        ...(options.signal && { signal: options.signal }),
-      });
+      const predicted = await labelPicture(predictor, picture, description, options);
       matrix.add(labels.data, predicted);
       await options.onLabels?.(i, sample, predicted);
       const present = new Set(labels.data);

@@ -1,18 +1,16 @@
-/** @file Runs one network at any size: programs are compiled once per size and the last few are kept. */
+/** @file Runs one network at any size: programs are compiled once per question and the last few are kept. */
 
 import { setImmediate } from 'node:timers/promises';
-import type { Engine, Program } from '../engine/engine.js';
+import type { Engine, Program, State } from '../engine/engine.js';
 import { internal } from '../errors.js';
 import type { Pair } from '../graph/ir.js';
-import type { NamedTensors, Tensor } from '../graph/tensor.js';
+import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
-import { type Network, nearestSide, networkGraph, requireColorOnly } from '../nets/network.js';
-import { labelTail, scoreTail } from '../surgery/label-tail.js';
+import { type Network, nearestSide, requireColorOnly } from '../nets/network.js';
+import { type AnswerKind, predictionGraph, type Question, viewName } from './prediction.js';
 
 /** Programs kept; each holds its own copy of the weights and its maps. */
 const kept = 6;
-
-const tails = { labels: labelTail, scores: scoreTail } as const;
 
 interface Entry {
   readonly program: Promise<Program>;
@@ -20,53 +18,63 @@ interface Entry {
   users: number;
 }
 
+/** What is asked about the views that come along with it. */
+export type Asked<K extends AnswerKind> = Omit<Question, 'views' | 'answers'> & { readonly answers: readonly K[] };
+
+export type Answers<K extends AnswerKind> = { readonly [A in K]: A extends 'labels' ? Uint8Array : Float32Array };
+
+export interface AskOptions {
+  readonly signal?: AbortSignal;
+  /** Further inputs that the answers need. */
+  readonly feeds?: Readonly<Record<string, Tensor>>;
+  /** Where `previous` lives from frame to frame, for a question with `smoothing`; see `memory()`. */
+  readonly memory?: State;
+}
+
 export class Predictor {
+  readonly network: Network;
   readonly #engine: Engine;
-  readonly #network: Network;
   readonly #classes: number;
   readonly #tensors: NamedTensors;
-  /** By size, the one used longest ago first. */
+  /** By question, the one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
+  /** A program is bound to its memory: each has a number. */
+  readonly #memories = new WeakMap<State, number>();
+  #nextMemory = 1;
 
   /** @throws ERR_USAGE for a network that reads more than a color picture */
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors) {
     requireColorOnly(network);
+    this.network = network;
     this.#engine = engine;
-    this.#network = network;
     this.#classes = classes;
     this.#tensors = tensors;
   }
 
+  get classes(): number {
+    return this.#classes;
+  }
+
   /** The size nearest to `size` that the network can run on. */
   inputSize(size: Size): Size {
-    return { width: nearestSide(this.#network, size.width), height: nearestSide(this.#network, size.height) };
+    return { width: nearestSide(this.network, size.width), height: nearestSide(this.network, size.height) };
   }
 
   /**
-   * The most probable class of every pixel, row by row. Calls may overlap.
+   * What the network says of a picture. Calls may overlap.
    *
-   * @param image float32 [1, 3, h, w], preprocessed
-   * @param size height and width of the result
+   * @param views float32 [1, 3, h, w] each, preprocessed, of sizes that the network can run on; their buffers are handed over
+   * @throws ERR_SHAPE for a size that the network refuses; the signal's reason
    */
-  async labels(image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<Uint8Array> {
-    const labels = await this.#run('labels', image, size, signal);
-    if (!(labels instanceof Uint8Array)) throw internal('a label program put out no labels');
-    return labels;
-  }
-
-  /** The scores themselves, float32 [classes, height, width]: 4 bytes per class and pixel leave the engine. */
-  async scores(image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<Float32Array> {
-    const scores = await this.#run('scores', image, size, signal);
-    if (!(scores instanceof Float32Array)) throw internal('a score program put out no scores');
-    return scores;
-  }
-
-  async #run(tail: keyof typeof tails, image: Tensor<'float32'>, size: Pair, signal?: AbortSignal): Promise<unknown> {
-    const key = [tail, ...image.shape, ...size].join('x');
-    const entry = this.#entries.get(key) ?? {
-      program: this.#compile(tail, [image.shape[2]!, image.shape[3]!], size),
-      users: 0,
-    };
+  async ask<K extends AnswerKind>(
+    views: readonly Tensor<'float32'>[],
+    asked: Asked<K>,
+    options: AskOptions = {},
+  ): Promise<Answers<K>> {
+    const { signal, feeds = {}, memory } = options;
+    const question: Question = { ...asked, views: views.map((v) => [v.shape[2]!, v.shape[3]!]) };
+    const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
+    const entry = this.#entries.get(key) ?? { program: this.#compile(question, memory), users: 0 };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     entry.users++;
@@ -76,20 +84,38 @@ export class Predictor {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
         throw error;
       });
-      const outputs = await program.run({ image }, { transferFeeds: true, ...(signal && { signal }) });
-      return outputs[tail]?.data;
+      const images = Object.fromEntries(views.map((v, i) => [viewName(i), v]));
+      const found = await program.run({ ...images, ...feeds }, { transferFeeds: true, ...(signal && { signal }) });
+      return Object.fromEntries(
+        asked.answers.map((kind) => {
+          const answer = found[kind];
+          if (!answer) throw internal(`a program did not answer '${kind}'`);
+          return [kind, answer.data];
+        }),
+      ) as unknown as Answers<K>;
     } finally {
       entry.users--;
       this.#evict();
     }
   }
 
-  async #compile(tail: keyof typeof tails, input: Pair, size: Pair): Promise<Program> {
-    const graph = networkGraph(this.#network, { classes: this.#classes, size: input, auxiliary: false });
-    const tailed = tails[tail](graph, size);
+  /** A place for the averages of frames of one size, empty at first. */
+  async memory(size: Pair): Promise<State> {
+    const shape: Shape = [1, this.#classes, ...size];
+    const previous: Tensor = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) };
+    const memory = await this.#engine.createState(new Map([['previous', previous]]), { transfer: true });
+    this.#memories.set(memory, this.#nextMemory++);
+    return memory;
+  }
+
+  async #compile(question: Question, memory: State | undefined): Promise<Program> {
+    const graph = predictionGraph(this.network, this.#classes, question);
     // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
     await setImmediate();
-    return this.#engine.compile(tailed, { weights: this.#tensors });
+    return this.#engine.compile(graph, {
+      weights: this.#tensors,
+      ...(memory && { state: memory, updates: { average: 'previous' } }),
+    });
   }
 
   #evict(): void {

@@ -31,7 +31,8 @@ export class Refiner {
   }
 
   async close(): Promise<void> {
-    await (await this.#crf)?.close();
+    // One that never opened has said so to whoever ran it.
+    await (await this.#crf?.catch(() => undefined))?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

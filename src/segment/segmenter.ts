@@ -1,17 +1,22 @@
 /** @file One call from any picture to a class for every pixel. */
 
 import type { CrfSettings } from '../crf/presets.js';
-import { toTensor } from '../data/normalize.js';
 import type { Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
-import { readPicture, resizePicture } from '../image/decode.js';
+import { openRows, readPicture, rowsOf } from '../image/decode.js';
 import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
+import { FrameMemory } from './frame-memory.js';
+import { inOrder, type Outcome } from './in-order.js';
+import { atSizeOf, checkViews, labelWhole, type ViewOptions, type WholeOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
 import { Refiner } from './refine.js';
-import { Segmentation } from './segmentation.js';
+import { type ScoreMap, Segmentation } from './segmentation.js';
+import { labelBands } from './tiles/bands.js';
+import { planTiles, type Tiling } from './tiles/tiling.js';
+import { type FileSegmentation, type ResultFiles, writeBands } from './write-bands.js';
 
 export interface SegmenterOptions {
   /** A shipped model's name, or the path of a model file. */
@@ -25,66 +30,62 @@ export interface SegmenterOptions {
   readonly engine?: Engine;
 }
 
-export interface SegmentOptions {
+export interface SegmentOptions extends ViewOptions {
   readonly signal?: AbortSignal;
   /** Refuse pictures with more pixels; 268 million by default. */
   readonly maxPixels?: number;
+  /**
+   * See the picture at its full size, in tiles of this side (their margins included), or of one that suits the network. Where
+   * the network's graph allows it the labels are those of the whole; else tiles are blended and a note says so.
+   */
+  readonly tile?: number | 'auto';
+  /** With `tile`: called after every tile. */
+  readonly onTile?: (done: number, total: number) => void;
+  /** Keep the numbers behind the labels too: `true` is `probabilities`. */
+  readonly scores?: boolean | 'logits' | 'probabilities';
 }
 
-/** Label maps with more pixels are made smaller in the graph and enlarged by nearest: scores of 100 megapixels need 8 GB. */
-const mostPixelsInGraph = 2 ** 21;
-
-/** Size with the given long side, never enlarged. */
-export function reducedTo(size: Size, longSide: number): Size {
-  const factor = Math.min(1, longSide / Math.max(size.width, size.height));
-  return {
-    width: Math.max(1, Math.round(size.width * factor)),
-    height: Math.max(1, Math.round(size.height * factor)),
-  };
+export interface SegmentAllOptions extends SegmentOptions {
+  /** Pictures under way at a time; 2 by default, so that one is decoded while the network works on another. */
+  readonly concurrency?: number;
 }
 
-/** Labels at another size, by nearest: they are names, not amounts. */
-function enlarged(labels: Uint8Array, from: Size, to: Size): Uint8Array {
-  const out = new Uint8Array(to.width * to.height);
-  const columns = Uint32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
-  let at = 0;
-  for (let y = 0; y < to.height; y++) {
-    const row = Math.floor(((y + 0.5) * from.height) / to.height) * from.width;
-    for (let x = 0; x < to.width; x++) out[at++] = labels[row + columns[x]!]!;
-  }
-  return out;
+export interface FrameOptions extends ViewOptions {
+  readonly signal?: AbortSignal;
+  /** The share, 0 to 1, that the frames before keep in the probabilities of one: steadier, but late. 0 by default. */
+  readonly smoothing?: number;
 }
 
-/**
- * Labels of a decoded picture at its own size. The network sees it reduced to the long side, and then at the nearest size that
- * it can run on, which for some is every size and for others every eighth or sixteenth pixel.
- */
-export async function labelPicture(
-  predictor: Predictor,
-  picture: Picture,
-  model: ModelDescription,
-  options: { longSide?: number; refiner?: Refiner; signal?: AbortSignal } = {},
-): Promise<Uint8Array> {
-  const input = predictor.inputSize(reducedTo(picture, options.longSide ?? model.longSide));
-  const seen =
-    input.width === picture.width && input.height === picture.height ? picture : await resizePicture(picture, input);
-  options.signal?.throwIfAborted();
-  const image = toTensor([seen], model.preprocessing);
-  const pixels = picture.width * picture.height;
-  const shrink = Math.min(1, Math.sqrt(mostPixelsInGraph / pixels));
-  const inGraph = reducedTo(picture, shrink * Math.max(picture.width, picture.height));
-  const { refiner, signal } = options;
-  const size = [inGraph.height, inGraph.width] as const;
-  const labels = refiner
-    ? await refiner.labels(
-        await resizePicture(picture, inGraph),
-        await predictor.scores(image, size, signal),
-        model.classes.length,
-        signal,
-      )
-    : await predictor.labels(image, size, signal);
-  return shrink < 1 ? enlarged(labels, inGraph, picture) : labels;
+/** A frame and its labels, one per pixel. */
+export interface LabeledFrame {
+  readonly picture: Picture;
+  readonly labels: Uint8Array;
 }
+
+/** Which numbers are asked for. */
+function scoreKind({ scores, scales = [1], flip }: SegmentOptions): ScoreMap['kind'] | undefined {
+  if (!scores) return undefined;
+  if (scores !== 'logits') return 'probabilities';
+  if (scales.length === 1 && !flip) return 'logits';
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    "Logits of several views have no mean that means anything. Ask for scores: 'probabilities', or for a single view.",
+  );
+}
+
+/** @throws ERR_USAGE for options that exclude each other */
+function checkTogether({ tile, longSide, scores, refined }: SegmentOptions & { readonly refined: boolean }): void {
+  if (tile === undefined) return;
+  const refuse = (what: string): PixelwiseError =>
+    new PixelwiseError('ERR_USAGE', `Tiles see the picture at its full size: ${what}. Leave out one of the two.`);
+  if (longSide !== undefined) throw refuse('longSide would reduce it');
+  if (scores) throw refuse('scores of all of it are not kept');
+  if (refined) throw refuse('a CRF (crf) needs the scores of all of it');
+}
+
+/** What should be known of the file a picture comes from. */
+export const pictureNotes = ({ pages = 1 }: Pick<Picture, 'pages'>): string[] =>
+  pages > 1 ? [`The file has ${pages} pages or frames; this is the first.`] : [];
 
 /**
  * A loaded model. Close it when done (`await using` does); using it afterwards is ERR_CLOSED.
@@ -98,7 +99,7 @@ export class Segmenter {
   readonly #engine: Engine;
   readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
-  readonly #longSide: number;
+  readonly #longSide: number | undefined;
   readonly #refiner: Refiner | undefined;
   #closed = false;
 
@@ -106,7 +107,7 @@ export class Segmenter {
     loaded: LoadedModel,
     engine: Engine,
     ownsEngine: boolean,
-    longSide: number,
+    longSide: number | undefined,
     refiner: Refiner | undefined,
   ) {
     this.model = loaded.description;
@@ -120,37 +121,143 @@ export class Segmenter {
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a model that reads more than a color picture */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
     const { longSide, threads } = options;
-    if (longSide !== undefined && (!Number.isInteger(longSide) || longSide < 1)) {
-      throw new PixelwiseError('ERR_USAGE', `longSide must be a whole number of pixels, received ${longSide}.`);
-    }
+    checkViews({ ...(longSide !== undefined && { longSide }) });
     const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
     const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
       const loaded = await loadModel(options.model);
       const engine = options.engine ?? (own as Engine);
-      return new Segmenter(loaded, engine, own !== undefined, longSide ?? loaded.description.longSide, refiner);
+      return new Segmenter(loaded, engine, own !== undefined, longSide, refiner);
     } catch (error) {
       await own?.close();
       throw error;
     }
   }
 
+  #check(options: SegmentOptions): void {
+    if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
+    checkViews(options);
+    checkTogether({ ...this.#own(options), refined: this.#refiner !== undefined });
+    options.signal?.throwIfAborted();
+  }
+
+  /** The options of one picture, with this segmenter's long side where they name none. */
+  #own<O extends ViewOptions>(options: O): O & WholeOptions {
+    return {
+      ...(this.#longSide !== undefined && { longSide: this.#longSide }),
+      ...(this.#refiner && { refiner: this.#refiner }),
+      ...options,
+    };
+  }
+
   /**
-   * Segments one picture; EXIF orientation is applied first.
+   * Segments one picture; EXIF orientation is applied first, and of a file with several pages the first is taken (a note says
+   * so).
    *
-   * @throws ERR_IMAGE or ERR_FILE naming the picture; the signal's reason
+   * @throws ERR_IMAGE or ERR_FILE naming the picture, ERR_USAGE for impossible options; the signal's reason
    */
   async segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
-    if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
-    options.signal?.throwIfAborted();
-    const picture = await readPicture(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
-    const labels = await labelPicture(this.#predictor, picture, this.model, {
-      longSide: this.#longSide,
-      ...(this.#refiner && { refiner: this.#refiner }),
-      ...(options.signal && { signal: options.signal }),
+    this.#check(options);
+    const kind = scoreKind(options);
+    const limit = options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels };
+    const picture = await readPicture(input, limit);
+    if (options.tile !== undefined) return this.#inTiles(picture, options);
+    const { labels, scores, ...size } = await labelWhole(
+      this.#predictor,
+      rowsOf(picture),
+      this.model,
+      kind,
+      this.#own(options),
+    );
+    return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
+      notes: pictureNotes(picture),
+      ...(kind && scores && { scores: { kind, ...size, classes: this.model.classes.length, data: scores } }),
     });
-    return new Segmentation(picture, labels, this.model);
+  }
+
+  /** How a picture of this size is tiled. */
+  #tiling(size: Size, { tile = 'auto', scales = [1], flip = false }: SegmentOptions): Promise<Tiling> {
+    const severalViews = flip || scales.some((s) => s !== 1);
+    return planTiles(this.#predictor.network, this.model.classes.length, size, tile, severalViews);
+  }
+
+  async #inTiles(picture: Picture, options: SegmentOptions): Promise<Segmentation> {
+    const tiling = await this.#tiling(picture, options);
+    const labels = new Uint8Array(picture.width * picture.height);
+    for await (const band of labelBands(this.#predictor, rowsOf(picture), this.model, tiling, options)) {
+      labels.set(band.labels, band.top * picture.width);
+    }
+    const notes = [...pictureNotes(picture), ...(tiling.note ? [tiling.note] : [])];
+    return new Segmentation(picture, labels, this.model, { notes });
+  }
+
+  /**
+   * Segments a picture of any size into files: the pixels come from the decoder in strips and go to the PNG encoder row by row,
+   * so that memory does not grow with the picture's height. Files appear when they are complete.
+   *
+   * @throws as `segment`, and ERR_FILE for a place that cannot be written
+   */
+  async segmentToFiles(input: ImageInput, files: ResultFiles, options: SegmentOptions = {}): Promise<FileSegmentation> {
+    this.#check(options);
+    const source = await openRows(input, options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels });
+    const tiling = options.tile === undefined ? undefined : await this.#tiling(source, options);
+    const bands = tiling
+      ? labelBands(this.#predictor, source, this.model, tiling, options)
+      : wholeBands(this.#predictor, source, this.model, this.#own(options));
+    const classes = await writeBands(bands, source, this.model, files);
+    const notes = [...pictureNotes(source), ...(tiling?.note ? [tiling.note] : [])];
+    return { width: source.width, height: source.height, classes, notes };
+  }
+
+  /**
+   * Segments many pictures, also from an iterable that makes them one by one, a few at a time and in order. A picture that
+   * fails comes out with its error; the others are done.
+   *
+   * @example
+   * for await (const { input, result, error } of segmenter.segmentAll(files)) ...
+   * @throws what the iterable throws; the signal's reason
+   */
+  async *segmentAll<I extends ImageInput>(
+    inputs: Iterable<I> | AsyncIterable<I>,
+    options: SegmentAllOptions = {},
+  ): AsyncGenerator<Outcome<I, Segmentation>, void, undefined> {
+    const { concurrency = 2, ...each } = options;
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
+    }
+    this.#check(options);
+    yield* inOrder(inputs, concurrency, (input) => this.segment(input, each), options.signal);
+  }
+
+  /**
+   * Segments the frames of a video in order, two at a time. With smoothing, what is seen is averaged over time inside the
+   * engine; frames must then have one size.
+   *
+   * @throws what the frames' iterator throws, ERR_SHAPE for a frame of another size; the signal's reason
+   */
+  async *segmentFrames(
+    frames: Iterable<Picture> | AsyncIterable<Picture>,
+    options: FrameOptions = {},
+  ): AsyncGenerator<LabeledFrame, void, undefined> {
+    this.#check(options);
+    const { smoothing = 0, signal, ...views } = options;
+    const one = { ...this.#own(views), ...(signal && { signal }) };
+    const memory = new FrameMemory(this.#predictor, smoothing);
+    try {
+      const work = async (picture: Picture): Promise<LabeledFrame> => {
+        const past = await memory.of(picture);
+        const how = { ...one, ...past };
+        const labeled = await labelWhole(this.#predictor, rowsOf(picture), this.model, undefined, how);
+        return { picture, labels: atSizeOf(picture, labeled.labels, labeled) };
+      };
+      for await (const { result, error } of inOrder(frames, smoothing > 0 ? 1 : 2, work, signal)) {
+        if (!result) throw error;
+        yield result;
+      }
+    } finally {
+      await memory.dispose();
+    }
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 
 import { Inflate } from 'fflate';
+import { crc32 } from '../crc32.js';
 import { FETCH_AGAIN, formatError, quote } from './bytes.js';
 
 interface ZipEntry {
@@ -197,18 +198,4 @@ function readZip64Extra(
     return true;
   }
   return false;
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let crc = -1;
-  for (let i = 0; i < bytes.length; i++) {
-    crc = (crcTable[(crc ^ (bytes[i] as number)) & 0xff] as number) ^ (crc >>> 8);
-  }
-  return ~crc >>> 0;
 }

@@ -38,6 +38,17 @@ describe('models pull', () => {
     expect(requests).toHaveLength(1);
   });
 
+  it('by two processes at once fetches the file once', async () => {
+    const { address, requests } = await serve(file(content));
+    const args = ['pull', unchecked, '--from', `${address}/a.caffemodel`, '--json'];
+    const both = await Promise.all([run(args), run(args)]);
+    expect(both.map((r) => r.code)).toEqual([0, 0]);
+    const states = both.map((r) => jsonLines<{ state: string }>(r.stdout)[0]!.state);
+    expect(states.sort()).toEqual(['cached', 'new']);
+    expect(requests).toHaveLength(1);
+    expect(await cached()).toEqual([`files/${sha256}.caffemodel`, `${unchecked}.json`]);
+  });
+
   it('refuses a file that is not the published one, and keeps nothing of it', async () => {
     const { address } = await serve(file(content));
     const ran = await run(['pull', 'fcn_resnet50_coco', '--from', `${address}/fcn.pth`]);

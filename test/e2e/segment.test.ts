@@ -120,7 +120,7 @@ describe('odd pictures and files that are none', () => {
     'text.jpg': /not an image that can be read.*Expected JPEG.*ERR_IMAGE/,
     'cut.jpg': /damaged or cut short.*Copy or download it again.*ERR_IMAGE/,
     'zero.png': /empty \(zero bytes\).*Copy or download it again.*ERR_IMAGE/,
-    'folder.jpg': /is a folder.*Name a file in it.*ERR_FILE/,
+    'folder.jpg': /has no picture in it.*Expected JPEG.*ERR_FILE/,
     'missing.jpg': /does not exist.*Check the path.*ERR_FILE/,
   };
   /** Every odd input that must work, and its size. */
@@ -214,7 +214,7 @@ describe('odd pictures and files that are none', () => {
 });
 
 describe('a picture of 108 megapixels', () => {
-  it('is done at its own size, within 3 GB and a minute of computing', async () => {
+  it('is done at its own size, within 1.5 GB and a minute of computing', async () => {
     const [width, height] = [12_000, 9_000];
     const input = join(work, 'big.jpg');
     await sharp({ create: { width, height, channels: 3, background: '#a8621e' }, limitInputPixels: false })
@@ -230,7 +230,7 @@ describe('a picture of 108 megapixels', () => {
       expect(size.width).toBe(width);
       expect(size.height > height).toBe(tall);
     }
-    expect(peakBytes).toBeLessThan(3e9);
+    expect(peakBytes).toBeLessThan(1.5e9);
     expect(cpuSeconds).toBeLessThan(60);
   });
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { coordinateMap } from '../../src/graph/coordinates.js';
 import type { Value } from '../../src/graph/ir.js';
-import { fieldBox, receptiveFields } from '../../src/graph/receptive-field.js';
+import { fieldBox, fieldIsKnown, receptiveFields } from '../../src/graph/receptive-field.js';
 import { findNetwork } from '../../src/nets/catalogue.js';
 import { networkGraph } from '../../src/nets/network.js';
 
@@ -100,6 +100,26 @@ describe('a field', () => {
     expect([box.bottom - box.top + 1, box.right - box.left + 1]).toEqual(field.size);
     expect((box.top + box.bottom) / 2).toBe(field.first[0] + 7 * field.stride[0]);
     expect((box.left + box.right) / 2).toBe(field.first[1] + 6 * field.stride[1]);
+  });
+
+  it('behind rows put below others is that of the map that the cell lies in', () => {
+    const b = new GraphBuilder('joined');
+    const image = b.input('image', 'float32', [1, 1, 20, 10]);
+    const x = conv(b, image, 3, { pad: 1 });
+    const joined = b.concat([x, b.slice(x, [2], [19], [20])], 2);
+    const graph = b.finish();
+    expect(fieldBox(graph, joined, [5, 5])).toEqual({ top: 4, left: 4, bottom: 6, right: 6 });
+    expect(fieldBox(graph, joined, [20, 5])).toEqual({ top: 18, left: 4, bottom: 19, right: 6 });
+    expect(fieldIsKnown(graph, joined)).toBe(true);
+  });
+
+  it('is not known where rows become columns', () => {
+    const b = new GraphBuilder('turned');
+    const image = b.input('image', 'float32', [1, 1, 6, 6]);
+    const turned = b.transpose(image, [0, 1, 3, 2]);
+    const plain = conv(b, image, 3);
+    expect(fieldIsKnown(b.finish(), turned)).toBe(false);
+    expect(fieldIsKnown(b.finish(), plain)).toBe(true);
   });
 
   it('is cut to the picture, and is nothing where only padding is seen', () => {

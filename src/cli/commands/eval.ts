@@ -8,7 +8,7 @@ import { type Evaluation, evaluate } from '../../segment/evaluate.js';
 import { loadModel } from '../../segment/model.js';
 import { Refiner } from '../../segment/refine.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, text, whole } from '../options.js';
+import { command, flag, numbers, text, whole } from '../options.js';
 import { formatDuration, percent, print, say, status, table } from '../output.js';
 
 const absentWords: Record<AbsentRule, string> = {
@@ -97,6 +97,12 @@ export const evalCommand = command({
       description: 'what absent classes do to the means: skip, present-only or plain',
       schema: z.enum(['skip', 'present-only', 'plain']).default('skip'),
     },
+    scales: {
+      flags: '--scales <list>',
+      description: 'see every picture at these multiples of its size and average, such as 0.5,0.75,1,1.25',
+      schema: numbers,
+    },
+    flip: { flags: '--flip', description: 'see every picture mirrored too, and average', schema: flag },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
@@ -113,7 +119,9 @@ export const evalCommand = command({
         engine,
         absent: o.absent,
         signal,
+        flip: o.flip,
         ...(refiner && { refiner }),
+        ...(o.scales && { scales: o.scales }),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {
           const seconds = (performance.now() - began) / 1000;

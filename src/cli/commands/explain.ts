@@ -10,7 +10,7 @@ import { type Changes, type Explanation, explain } from '../../nets/explain.js';
 import { explanationSvg } from '../../nets/explain-svg.js';
 import { conclusion, mapText, sizeText, stepRows } from '../../nets/explain-text.js';
 import { legalSide, type Network } from '../../nets/network.js';
-import { reducedTo } from '../../segment/segmenter.js';
+import { reducedTo } from '../../segment/label-picture.js';
 import { command, flag, sizeOption, text } from '../options.js';
 import { print, say, table } from '../output.js';
 

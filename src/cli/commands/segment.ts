@@ -1,53 +1,159 @@
-/** @file `pixelwise segment`: masks and overlays of pictures. */
+/** @file `pixelwise segment`: masks and overlays of pictures, folders, streams and videos. */
 
-import { basename, dirname, extname, join } from 'node:path';
+import { extname, join } from 'node:path';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { makeFolder, writeFileAtomic } from '../../files.js';
+import { makeFolder } from '../../files.js';
 import { defaultModel } from '../../segment/default-model.js';
-import type { Segmentation } from '../../segment/segmentation.js';
+import type { Segmenter, SegmentOptions } from '../../segment/segmenter.js';
+import { expandInputs } from '../inputs.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, share, text, whole } from '../options.js';
-import { bar, errorJson, errorText, percent, print, say, status } from '../output.js';
+import { command, flag, numbers, type Parsed, type Schema, share, text, whole } from '../options.js';
+import { say } from '../output.js';
+import { type FilesOptions, segmentFiles } from '../segment-files.js';
 
-/** Where the results of each input go; two inputs may not share a place. */
-function outputStems(inputs: readonly string[], folder: string | undefined): string[] {
-  const stems = inputs.map((f) => join(folder ?? dirname(f), basename(f, extname(f))));
-  const taken = new Map<string, string>();
-  stems.forEach((stem, i) => {
-    const other = taken.get(stem);
-    if (other !== undefined && other !== inputs[i]) {
-      throw new PixelwiseError(
-        'ERR_USAGE',
-        `'${other}' and '${inputs[i]}' would both be written to '${stem}.mask.png'. Give them different names, or run them with different -o folders.`,
-      );
+/** `auto`, or the side of a tile. */
+const tileSide: Schema<number | 'auto' | undefined> = {
+  safeParse(given) {
+    if (given === undefined || given === 'auto') return { success: true, data: given };
+    const read = whole.safeParse(given);
+    return read.success
+      ? read
+      : { success: false, error: { issues: [{ message: "Expected a side in pixels, or 'auto'." }] } };
+  },
+};
+
+const options = {
+  out: {
+    flags: '-o, --out <dir>',
+    description: 'folder for the results (default: beside each picture)',
+    schema: text,
+  },
+  model: {
+    flags: '-m, --model <id|file>',
+    description: `a shipped model or a model file (default: ${defaultModel})`,
+    schema: text,
+  },
+  longSide: {
+    flags: '--long-side <pixels>',
+    description: 'reduce larger pictures to this long side before the network sees them',
+    schema: whole,
+  },
+  tile: {
+    flags: '--tile <pixels|auto>',
+    description: 'see pictures at their full size, in tiles of this side',
+    schema: tileSide,
+  },
+  scales: {
+    flags: '--scales <list>',
+    description: 'see every picture at these multiples of its size and average, such as 0.5,0.75,1,1.25',
+    schema: numbers,
+  },
+  flip: { flags: '--flip', description: 'see every picture mirrored too, and average', schema: flag },
+  watch: {
+    flags: '--watch',
+    description: 'wait for further pictures in the folder that is named, until Ctrl-C',
+    schema: flag,
+  },
+  video: {
+    flags: '--video <file>',
+    description: 'the only argument is a video; write it tinted by class to this file (needs ffmpeg)',
+    schema: text,
+  },
+  smooth: {
+    flags: '--smooth <0..1>',
+    description: 'with --video: the share that the frames before keep in what is seen now',
+    schema: share(0),
+  },
+  crf: {
+    flags: '--crf [settings]',
+    description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
+    schema: text,
+  },
+  threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
+  maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
+  opacity: { flags: '--opacity <0..1>', description: 'how strongly the overlay is tinted', schema: share(0.55) },
+  json: { flags: '--json', description: 'print one JSON object per picture', schema: flag },
+};
+
+type Options = Parsed<typeof options>;
+
+/** Combinations that cannot be meant; each says why. */
+const refusals: readonly (readonly [when: (words: readonly string[], o: Options) => boolean, why: string])[] = [
+  [
+    (_, o) => o.watch && o.video !== undefined,
+    '--watch waits for pictures, --video reads one file. Give one of the two.',
+  ],
+  [(words, o) => o.watch && words.length !== 1, '--watch takes one folder. Name it: pixelwise segment photos --watch'],
+  [
+    (words, o) => o.video !== undefined && words.length !== 1,
+    '--video takes one video: pixelwise segment in.mp4 --video out.mp4',
+  ],
+  [(_, o) => o.video !== undefined && o.tile !== undefined, '--video sees every frame as a whole. Leave out --tile.'],
+  [(_, o) => o.smooth === 1, '--smooth 1 would keep the first frame for ever. Expected less than 1.'],
+  [
+    (words, o) => words.includes('-') && (words.length > 1 || o.watch || o.video !== undefined),
+    "'-' is one picture from the standard input. Leave out the other words, --watch and --video.",
+  ],
+  [
+    (words, o) => words[0] === '-' && o.json && o.out === undefined,
+    "'-' writes the mask to the standard output, where --json would go too. Name a folder for the mask with -o.",
+  ],
+];
+
+/** Command line words as the library's options. */
+function segmenting({ tile, scales, flip, maxPixels }: Options): SegmentOptions {
+  return {
+    flip,
+    ...(tile !== undefined && { tile }),
+    ...(scales && { scales }),
+    ...(maxPixels !== undefined && { maxPixels }),
+  };
+}
+
+interface Work {
+  readonly words: readonly string[];
+  readonly o: Options;
+  readonly segmenter: Segmenter;
+  readonly files: FilesOptions;
+  readonly signal: AbortSignal;
+}
+
+async function pictures({ words, o, files, signal }: Work): Promise<number> {
+  const inputs = await expandInputs(words, o.out);
+  const { succeeded, failed } = await segmentFiles(inputs, inputs.length, files);
+  if (signal.aborted) {
+    say(`Interrupted: ${succeeded} of ${inputs.length} pictures are done.`);
+    return interruptedCode;
+  }
+  if (failed > 0 && inputs.length > 1) say(`${failed} of ${inputs.length} pictures failed; the others are done.`);
+  return failed > 0 ? 1 : 0;
+}
+
+async function watching({ words, o, files, signal }: Work): Promise<number> {
+  const { picturesAppearing } = await import('../watch.js');
+  const [folder = ''] = words;
+  const stemOf = (path: string) => join(o.out ?? folder, path.slice(0, path.length - extname(path).length));
+  async function* appearing() {
+    for await (const path of picturesAppearing(folder, (p) => `${stemOf(p)}.mask.png`, signal)) {
+      yield { path: join(folder, path), stem: stemOf(path) };
     }
-    taken.set(stem, inputs[i]!);
-  });
-  return stems;
+  }
+  say(`Watching ${folder}; Ctrl-C ends it.`);
+  const { succeeded, failed } = await segmentFiles(appearing(), undefined, files);
+  say(`Interrupted: ${succeeded} pictures are done${failed > 0 ? `, ${failed} failed` : ''}.`);
+  return interruptedCode;
 }
 
-function report(
-  input: string,
-  result: Segmentation,
-  files: { mask: string; overlay: string },
-  seconds: number,
-): string {
-  const lines = result.classes.map(
-    (c) => `  ${percent(c.share).padStart(7)}  ${c.name.padEnd(12)} ${bar(c.share, c.color)}`,
-  );
-  return [
-    `${input}  ${result.width} x ${result.height}  ${(1000 * seconds).toFixed(0)} ms`,
-    ...lines,
-    `  mask     ${files.mask}`,
-    `  overlay  ${files.overlay}`,
-  ].join('\n');
+async function stream({ o, segmenter, files, signal }: Work): Promise<number> {
+  const { segmentStream } = await import('../segment-stream.js');
+  return segmentStream(segmenter, o.out, { ...files, signal });
 }
 
-function asJson(input: string, result: Segmentation, files: { mask: string; overlay: string }, model: string): string {
-  const { width, height } = result;
-  const classes = result.classes.map(({ id, name, pixels, share }) => ({ id, name, pixels, share }));
-  return JSON.stringify({ input, width, height, model, classes, ...files });
+async function video({ words, o, segmenter, signal }: Work): Promise<number> {
+  const { segmentVideo } = await import('../segment-video.js');
+  const views = { flip: o.flip, ...(o.scales && { scales: o.scales }) };
+  return segmentVideo(segmenter, words[0]!, o.video!, { ...views, smoothing: o.smooth, opacity: o.opacity, signal });
 }
 
 export const segment = command({
@@ -57,44 +163,18 @@ export const segment = command({
   examples: [
     'pixelwise segment photo.jpg',
     'pixelwise segment photo.jpg --crf',
-    'pixelwise segment photos/*.jpg -o masks --json',
+    'pixelwise segment photos -o masks --json',
+    'pixelwise segment huge.tif --tile auto',
+    'pixelwise segment - < photo.jpg > mask.png',
+    'pixelwise segment in.mp4 --video out.mp4 --smooth 0.6',
   ],
-  options: {
-    out: {
-      flags: '-o, --out <dir>',
-      description: 'folder for the results (default: beside each picture)',
-      schema: text,
-    },
-    model: {
-      flags: '-m, --model <id|file>',
-      description: `a shipped model or a model file (default: ${defaultModel})`,
-      schema: text,
-    },
-    longSide: {
-      flags: '--long-side <pixels>',
-      description: 'reduce larger pictures to this long side before the network sees them',
-      schema: whole,
-    },
-    crf: {
-      flags: '--crf [settings]',
-      description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
-      schema: text,
-    },
-    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-    maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
-    opacity: {
-      flags: '--opacity <0..1>',
-      description: 'how strongly the overlay is tinted',
-      schema: share(0.55),
-    },
-    json: { flags: '--json', description: 'print one JSON object per picture', schema: flag },
-  },
-  async run(inputs, o) {
-    const stems = outputStems(inputs, o.out);
+  options,
+  async run(words, o) {
+    const refusal = refusals.find(([when]) => when(words, o));
+    if (refusal) throw new PixelwiseError('ERR_USAGE', refusal[1]);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    const { model, threads, longSide, maxPixels, crf } = o;
-    let [succeeded, failed] = [0, 0];
+    const { model, threads, longSide, crf } = o;
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
     await using engine = createNodeEngine(threads === undefined ? {} : { threads });
@@ -106,31 +186,10 @@ export const segment = command({
       ...(crf !== undefined && { crf }),
       ...(threads !== undefined && { threads }),
     });
-    for (const [i, input] of inputs.entries()) {
-      if (signal.aborted) break;
-      status(`${i + 1}/${inputs.length}  ${input}`);
-      try {
-        const began = performance.now();
-        const result = await segmenter.segment(input, { signal, ...(maxPixels !== undefined && { maxPixels }) });
-        const seconds = (performance.now() - began) / 1000;
-        const files = { mask: `${stems[i]}.mask.png`, overlay: `${stems[i]}.overlay.png` };
-        // The overlay is compressed on another thread while this one packs the mask.
-        const painted = result.overlay({ opacity: o.opacity }).then((png) => writeFileAtomic(files.overlay, png));
-        await Promise.all([painted, writeFileAtomic(files.mask, result.toPNG())]);
-        print(o.json ? asJson(input, result, files, segmenter.model.network) : report(input, result, files, seconds));
-        succeeded++;
-      } catch (error) {
-        if (signal.aborted) break;
-        failed++;
-        say(`${input}: ${errorText(error)}`);
-        if (o.json) print(JSON.stringify({ input, error: errorJson(error) }));
-      }
-    }
-    if (signal.aborted) {
-      say(`Interrupted: ${succeeded} of ${inputs.length} pictures are done.`);
-      return interruptedCode;
-    }
-    if (failed > 0 && inputs.length > 1) say(`${failed} of ${inputs.length} pictures failed; the others are done.`);
-    return failed > 0 ? 1 : 0;
+    const files: FilesOptions = { segmenter, segmenting: segmenting(o), opacity: o.opacity, json: o.json, signal };
+    const work: Work = { words, o, segmenter, files, signal };
+    const way = words[0] === '-' ? stream : o.video !== undefined ? video : o.watch ? watching : pictures;
+    // Awaited here: what is used is closed only then.
+    return await way(work);
   },
 });
