@@ -146,6 +146,10 @@ export const gradientSamples: { readonly [O in OpType]?: Samples } = {
   Exp: unary('Exp'),
   Log: unary('Log', 'positive'),
   Sqrt: unary('Sqrt', 'positive'),
+  Pow: sampled(fc.tuple(anyShape(0), fc.constantFrom(-1.5, 0.5, 2, 3)), ([shape, exponent]) => ({
+    inputs: { x: { shape, domain: 'positive' } },
+    build: (b, v) => b.op('Pow', [v.x, b.scalar(exponent)], {}),
+  })),
   Neg: unary('Neg'),
   Identity: unary('Identity'),
   Add: binary('Add'),
