@@ -69,8 +69,9 @@ export class ConfusionMatrix {
     const strangeTruth = new Map<number, number>();
     const strangePrediction = new Map<number, number>();
     pairs.forEach((count, pair) => {
+      if (count === 0) return;
       const [label, predicted] = [pair >> 8, pair & 255];
-      if (count === 0 || label === ignore) return;
+      if (label === ignore) return;
       if (label >= this.classes) strangeTruth.set(label, (strangeTruth.get(label) ?? 0) + count);
       else if (predicted >= this.classes) {
         strangePrediction.set(predicted, (strangePrediction.get(predicted) ?? 0) + count);

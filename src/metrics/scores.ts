@@ -13,9 +13,21 @@ import type { ConfusionMatrix } from './confusion.js';
  */
 export type AbsentRule = 'skip' | 'present-only' | 'plain';
 
+/** Pixels of one class: all that its scores need. */
+export interface ClassCounts {
+  /** n_ii. */
+  readonly hits: number;
+  /** t_i. */
+  readonly pixels: number;
+  /** sum_j n_ji. */
+  readonly predicted: number;
+}
+
 export interface ClassScores {
   /** n_ii / (t_i + sum_j n_ji - n_ii); NaN where the class is in neither truth nor prediction. */
   readonly iu: number;
+  /** 2 n_ii / (t_i + sum_j n_ji), also called F1: 2 IU / (1 + IU); NaN where IU is. */
+  readonly dice: number;
   /** n_ii / t_i; NaN where the class is not in the truth. */
   readonly accuracy: number;
   /** t_i, pixels of the class in the truth. */
@@ -29,8 +41,16 @@ export interface Scores {
   readonly pixelAccuracy: number;
   readonly meanAccuracy: number;
   readonly meanIU: number;
+  /** Over the classes that count in mean IU. */
+  readonly meanDice: number;
   readonly frequencyWeightedIU: number;
   readonly classes: readonly ClassScores[];
+}
+
+export interface ScoreOptions {
+  readonly absent?: AbsentRule;
+  /** The classes that the three means are over; by default all. The two scores of pixels stay those of all pixels. */
+  readonly of?: readonly number[];
 }
 
 const countsInMeanIU: Record<AbsentRule, (score: ClassScores) => boolean> = {
@@ -39,26 +59,44 @@ const countsInMeanIU: Record<AbsentRule, (score: ClassScores) => boolean> = {
   plain: () => true,
 };
 
-/** The scores of a confusion matrix. Default rule: `skip`. */
-export function scores(matrix: ConfusionMatrix, options: { absent?: AbsentRule } = {}): Scores {
-  const rule = options.absent ?? 'skip';
-  const { classes: size, counts } = matrix;
-  const all = Array.from({ length: size }, (_, i) => i);
-  const at = (i: number, j: number): number => counts[i * size + j] as number;
-
-  const classes = all.map((i): ClassScores => {
-    const pixels = sum(all.map((j) => at(i, j)));
-    const predicted = sum(all.map((j) => at(j, i)));
-    return { iu: at(i, i) / (pixels + predicted - at(i, i)), accuracy: at(i, i) / pixels, pixels, predicted };
+/** Hits, truth and prediction of every class. */
+export function classCounts({ classes: size, counts }: ConfusionMatrix): ClassCounts[] {
+  return Array.from({ length: size }, (_, i) => {
+    let [pixels, predicted] = [0, 0];
+    for (let j = 0; j < size; j++) {
+      pixels += counts[i * size + j] as number;
+      predicted += counts[j * size + i] as number;
+    }
+    return { hits: counts[i * size + i] as number, pixels, predicted };
   });
-  const total = sum(classes.map((c) => c.pixels));
-  const present = classes.filter((c) => c.pixels > 0);
+}
+
+/** The scores of a confusion matrix. Default rule: `skip`. */
+export function scores(matrix: ConfusionMatrix, options: ScoreOptions = {}): Scores {
+  return scoresOfCounts(classCounts(matrix), options);
+}
+
+/** The scores of what was counted, one entry per class. */
+export function scoresOfCounts(counted: readonly ClassCounts[], { absent = 'skip', of }: ScoreOptions = {}): Scores {
+  const classes = counted.map(
+    ({ hits, pixels, predicted }): ClassScores => ({
+      iu: hits / (pixels + predicted - hits),
+      dice: (2 * hits) / (pixels + predicted),
+      accuracy: hits / pixels,
+      pixels,
+      predicted,
+    }),
+  );
+  const total = sum(counted.map((c) => c.pixels));
+  const asked = of ? of.map((i) => classes[i] as ClassScores) : classes;
+  const inMeans = asked.filter(countsInMeanIU[absent]);
   return {
-    pixelAccuracy: sum(all.map((i) => at(i, i))) / total,
+    pixelAccuracy: sum(counted.map((c) => c.hits)) / total,
     // A class without truth has no accuracy: both rules that leave classes out leave it out.
-    meanAccuracy: mean((rule === 'plain' ? classes : present).map((c) => c.accuracy)),
-    meanIU: mean(classes.filter(countsInMeanIU[rule]).map((c) => c.iu)),
-    frequencyWeightedIU: sum(present.map((c) => c.pixels * c.iu)) / total,
+    meanAccuracy: mean((absent === 'plain' ? asked : asked.filter((c) => c.pixels > 0)).map((c) => c.accuracy)),
+    meanIU: mean(inMeans.map((c) => c.iu)),
+    meanDice: mean(inMeans.map((c) => c.dice)),
+    frequencyWeightedIU: sum(classes.filter((c) => c.pixels > 0).map((c) => c.pixels * c.iu)) / total,
     classes,
   };
 }

@@ -2,14 +2,14 @@
 
 import { PixelwiseError } from '../errors.js';
 import { ConfusionMatrix } from './confusion.js';
-import { scores } from './scores.js';
+import type { Labels } from './label-map.js';
+import { type ScoreOptions, scores } from './scores.js';
 
-/** A label map: height x width class indices, row by row. */
-interface Labels {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
+/**
+ * What the bands lie around: `void`, as in the papers, which suits data sets whose objects have a frame of void; or
+ * `borders`, where two labels meet (void is one of them), which suits the others.
+ */
+export type BandAround = 'void' | 'borders';
 
 export interface TrimapScores {
   /** Band width w in pixels. */
@@ -19,29 +19,64 @@ export interface TrimapScores {
   readonly meanIU: number;
 }
 
+const far = 65535;
+
+/** 0 in void. */
+function voidSeeds({ data }: Labels, ignore: number): Uint16Array {
+  return Uint16Array.from(data, (label) => (label === ignore ? 0 : far));
+}
+
+/** 1 where one of the eight neighbors has another label. */
+function borderSeeds({ width, height, data }: Labels): Uint16Array {
+  const out = new Uint16Array(data.length).fill(far);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = y * width + x;
+      // Of each pair of neighbors the first sees the second, and both are marked.
+      for (const [dx, dy] of [
+        [1, 0],
+        [-1, 1],
+        [0, 1],
+        [1, 1],
+      ] as const) {
+        if (x + dx < 0 || x + dx >= width || y + dy >= height) continue;
+        const next = at + dy * width + dx;
+        if (data[next] !== data[at]) out[at] = out[next] = 1;
+      }
+    }
+  }
+  return out;
+}
+
 /**
- * The distance of every pixel to the nearest void pixel, in king's moves (so that "within w" is "inside the square of
- * side 2w + 1"); void itself is 0, and a map without void has 65535 everywhere.
+ * Grows seeds to distances in king's moves (so that "within w" is "inside the square of side 2w + 1"), in place; without
+ * any seed, 65535 everywhere. Two passes are exact for this distance: each path turns at most once.
  */
-function distanceToVoid({ width, height, data }: Labels, ignore: number): Uint16Array {
-  const far = 65535;
-  const distance = Uint16Array.from(data, (label) => (label === ignore ? 0 : far));
-  const relax = (x: number, y: number, side: -1 | 1): void => {
-    const at = y * width + x;
-    let best = distance[at] as number;
-    const look = (dx: number, dy: number): void => {
-      const [nx, ny] = [x + dx, y + dy];
-      if (nx < 0 || nx >= width || ny < 0 || ny >= height) return;
-      best = Math.min(best, (distance[ny * width + nx] as number) + 1);
-    };
-    look(side, 0);
-    for (let dx = -1; dx <= 1; dx++) look(dx, side);
-    distance[at] = best;
+function grow(distance: Uint16Array, width: number, height: number): Uint16Array {
+  const pass = (from: number, step: 1 | -1): void => {
+    for (let n = 0, at = from; n < distance.length; n++, at += step) {
+      if (distance[at] === 0) continue;
+      const x = at % width;
+      const [before, after] = step === 1 ? [x > 0, x < width - 1] : [x < width - 1, x > 0];
+      const line = at - step * width;
+      let best = (distance[at] as number) - 1;
+      if (before) best = Math.min(best, distance[at - step] as number);
+      if (line >= 0 && line < distance.length) {
+        best = Math.min(best, distance[line] as number);
+        if (before) best = Math.min(best, distance[line - step] as number);
+        if (after) best = Math.min(best, distance[line + step] as number);
+      }
+      if (best < far - 1) distance[at] = best + 1;
+    }
   };
-  // Two passes are exact for this distance: each path turns at most once.
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) relax(x, y, -1);
-  for (let y = height - 1; y >= 0; y--) for (let x = width - 1; x >= 0; x--) relax(x, y, 1);
+  pass(0, 1);
+  pass(width * height - 1, -1);
   return distance;
+}
+
+function distances(truth: Labels, ignore: number, around: BandAround): Uint16Array {
+  const seeds = around === 'void' ? voidSeeds(truth, ignore) : borderSeeds(truth);
+  return grow(seeds, truth.width, truth.height);
 }
 
 /**
@@ -49,21 +84,26 @@ function distanceToVoid({ width, height, data }: Labels, ignore: number): Uint16
  *
  * @returns one byte per pixel, 1 inside the band.
  */
-export function trimapBand(truth: Labels, width: number, ignore = 255): Uint8Array {
-  return Uint8Array.from(distanceToVoid(truth, ignore), (d) => (d > 0 && d <= width ? 1 : 0));
+export function trimapBand(truth: Labels, width: number, ignore = 255, around: BandAround = 'void'): Uint8Array {
+  const distance = distances(truth, ignore, around);
+  return Uint8Array.from(distance, (d, i) => (d <= width && truth.data[i] !== ignore ? 1 : 0));
 }
 
-/**
- * Adds up pictures, then gives accuracy and mean IU (rule `skip`) inside bands of several widths. The papers plot
- * widths 1 to 40.
- */
+/** Adds up pictures, then gives accuracy and mean IU inside bands of several widths. The papers plot widths 1 to 40. */
 export class TrimapEvaluator {
-  readonly #matrices: Map<number, ConfusionMatrix>;
+  readonly #widths: readonly number[];
+  /** What a band adds to the next narrower one, by width: a pixel is counted once, however many bands there are. */
+  readonly #rings: ReadonlyMap<number, ConfusionMatrix>;
+  readonly #classes: number;
   readonly #ignore: number;
+  readonly #around: BandAround;
 
-  constructor(classes: number, widths: readonly number[], ignore = 255) {
-    this.#matrices = new Map(widths.map((width) => [width, new ConfusionMatrix(classes)]));
+  constructor(classes: number, widths: readonly number[], ignore = 255, around: BandAround = 'void') {
+    this.#widths = widths;
+    this.#rings = new Map([...widths].sort((a, b) => a - b).map((width) => [width, new ConfusionMatrix(classes)]));
+    this.#classes = classes;
     this.#ignore = ignore;
+    this.#around = around;
   }
 
   /** `ERR_SHAPE` for maps of different size, and the errors of `ConfusionMatrix.add`. */
@@ -75,22 +115,29 @@ export class TrimapEvaluator {
           `${prediction.width} x ${prediction.height}. Resize the score map to the truth's size first.`,
       );
     }
-    const distance = distanceToVoid(truth, this.#ignore);
-    for (const [width, matrix] of this.#matrices) {
-      // What lies outside the band is void to the matrix.
-      matrix.add(
-        truth.data.map((label, i) => ((distance[i] as number) <= width ? label : this.#ignore)),
-        prediction.data,
-        this.#ignore,
-      );
+    const distance = distances(truth, this.#ignore, this.#around);
+    const ring = new Uint8Array(truth.data.length);
+    let inner = 0;
+    for (const [width, matrix] of this.#rings) {
+      // What lies outside the ring is void to the matrix.
+      for (let i = 0; i < ring.length; i++) {
+        const d = distance[i] as number;
+        ring[i] = d <= width && d > inner ? (truth.data[i] as number) : this.#ignore;
+      }
+      matrix.add(ring, prediction.data, this.#ignore);
+      inner = width;
     }
   }
 
-  /** One entry per width, in the order given. */
-  scores(): TrimapScores[] {
-    return [...this.#matrices].map(([width, matrix]) => {
-      const { pixelAccuracy, meanIU, classes } = scores(matrix);
-      return { width, pixels: classes.reduce((n, c) => n + c.pixels, 0), pixelAccuracy, meanIU };
-    });
+  /** One entry per width, in the order given. Default rule for absent classes: `skip`. */
+  scores(options: ScoreOptions = {}): TrimapScores[] {
+    const sum = new ConfusionMatrix(this.#classes);
+    const bands = new Map<number, TrimapScores>();
+    for (const [width, ring] of this.#rings) {
+      sum.merge(ring);
+      const { pixelAccuracy, meanIU, classes } = scores(sum, options);
+      bands.set(width, { width, pixels: classes.reduce((n, c) => n + c.pixels, 0), pixelAccuracy, meanIU });
+    }
+    return this.#widths.map((width) => bands.get(width) as TrimapScores);
   }
 }
