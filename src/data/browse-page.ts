@@ -1,5 +1,6 @@
 /** @file The page of `pixelwise data browse`: one file that needs nothing else, for eyes, keyboards and screen readers. */
 
+import { escaped } from '../html.js';
 import type { BrowseSample } from './browse.js';
 import type { ClassSet } from './classes.js';
 
@@ -9,15 +10,6 @@ export interface BrowsePage extends ClassSet {
   /** Samples of the whole split. */
   readonly total: number;
 }
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => entities[c] as string);
 
 const style = `
 :root { color-scheme: light dark; --paper: #fbfaf8; --ink: #1d1f23; --dim: #5d626b; --line: #d9d6d0; --card: #fff; --mask: 0.55; }

@@ -9,9 +9,7 @@ export type PictureCounts = readonly (ClassCounts & { readonly label: number })[
 /** The lower and the upper end; NaN where no resample has a value. */
 export type Interval = readonly [low: number, high: number];
 
-const measures = ['pixelAccuracy', 'meanAccuracy', 'meanIU', 'meanDice', 'frequencyWeightedIU'] as const;
-
-export interface Intervals extends Readonly<Record<(typeof measures)[number], Interval>> {
+export interface Intervals extends Readonly<Record<Exclude<keyof Scores, 'classes'>, Interval>> {
   /** Share of the resamples inside. */
   readonly level: number;
   readonly resamples: number;

@@ -1,5 +1,6 @@
 /** @file A run as one page that needs nothing else: where it stands, its curve, scores, pictures, recipe and versions. */
 
+import { escaped, image, section, table } from '../../html.js';
 import type { Palette } from '../../image/palette.js';
 import { lossCurve } from '../curve.js';
 import type { Recipe } from '../recipe.js';
@@ -27,27 +28,9 @@ export interface ReportContent {
 
 type Evaluation = Extract<TrainEvent, { kind: 'evaluation' }>;
 
-const escaped = (text: string): string =>
-  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string);
 /** JSON keeps NaN as null. */
 const percent = (share: number | null): string =>
   Number.isFinite(share) ? `${(100 * (share as number)).toFixed(2)} %` : '–';
-const image = (kind: string, data: Uint8Array, alt: string): string =>
-  `<img src="data:image/${kind};base64,${Buffer.from(data).toString('base64')}" alt="${escaped(alt)}">`;
-const cells = (tag: 'td' | 'th', values: readonly string[], numbersFrom: number): string =>
-  values
-    .map((v, i) => `<${tag}${tag === 'th' ? ' scope="col"' : ''}${i >= numbersFrom ? ' class="n"' : ''}>${v}</${tag}>`)
-    .join('');
-
-function table(
-  caption: string,
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  numbersFrom = 1,
-): string {
-  const body = rows.map((row) => `<tr>${cells('td', row, numbersFrom)}</tr>`).join('\n');
-  return `<div class="scroll"><table><caption>${caption}</caption><thead><tr>${cells('th', head, numbersFrom)}</tr></thead><tbody>\n${body}\n</tbody></table></div>`;
-}
 
 /** Where the run stands, in words. */
 function standing({ events, failure, recipe }: ReportContent, done: number): string {
@@ -108,9 +91,6 @@ function sample({ id, photo, truth, predictions }: SampleRow): string {
   ];
   return `<div class="row">${figures.map(([img, text]) => `<figure>${img}<figcaption>${text}</figcaption></figure>`).join('')}</div>`;
 }
-
-const section = (title: string, content: string): string =>
-  content === '' ? '' : `<section><h2>${title}</h2>\n${content}\n</section>`;
 
 /** The page; while the run goes on it asks the browser to look again. */
 export function reportHtml(content: ReportContent): string {
