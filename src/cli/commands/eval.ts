@@ -1,74 +1,41 @@
-/** @file `pixelwise eval`: the four scores of a model on a data set. */
+/** @file `pixelwise eval`: the scores of a model on a data set, and a page of them. */
 
 import { z } from 'zod';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
-import type { AbsentRule } from '../../metrics/scores.js';
-import { type Evaluation, evaluate } from '../../segment/evaluate.js';
+import { type Assessment, assess } from '../../segment/assess.js';
 import { loadModel } from '../../segment/model.js';
 import { Refiner } from '../../segment/refine.js';
+import { assessmentJson, assessmentText } from '../eval-output.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, numbers, text, whole } from '../options.js';
-import { formatDuration, percent, print, say, status, table } from '../output.js';
+import { formatDuration, print, say, status } from '../output.js';
 
-const absentWords: Record<AbsentRule, string> = {
-  skip: 'classes in neither truth nor prediction left out',
-  'present-only': 'only classes with pixels in the truth',
-  plain: 'all classes; undefined if one is absent',
-};
+/** `cat, dog` as names. */
+const listed = (names: string | undefined): string[] | undefined =>
+  names
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
 
-/** NaN has no place in JSON. */
-const orNull = (v: number): number | null => (Number.isNaN(v) ? null : v);
-
-function asJson(e: Evaluation, names: readonly string[], more: Record<string, unknown>): string {
-  const { pixelAccuracy, meanAccuracy, meanIU, frequencyWeightedIU, classes } = e.scores;
-  return JSON.stringify({
-    pixelAccuracy: orNull(pixelAccuracy),
-    meanAccuracy: orNull(meanAccuracy),
-    meanIU: orNull(meanIU),
-    frequencyWeightedIU: orNull(frequencyWeightedIU),
-    classes: classes.map((c, i) => ({
-      name: names[i],
-      iu: orNull(c.iu),
-      accuracy: orNull(c.accuracy),
-      images: e.imagesWithClass[i],
-      pixels: c.pixels,
-      predicted: c.predicted,
-    })),
-    images: e.images,
-    absent: e.absent,
-    ...more,
-  });
-}
-
-export function scoreTable(e: Evaluation, names: readonly string[]): string {
-  const rows = e.scores.classes.map((c, i) => [
-    names[i]!,
-    percent(c.iu),
-    percent(c.accuracy),
-    String(e.imagesWithClass[i]),
-  ]);
-  const { pixelAccuracy, meanAccuracy, meanIU, frequencyWeightedIU } = e.scores;
-  return [
-    table([['class', 'IU', 'accuracy', 'pictures'], ...rows]),
-    '',
-    table([
-      ['pixel accuracy', percent(pixelAccuracy, 2)],
-      ['mean accuracy', percent(meanAccuracy, 2)],
-      ['mean IU', percent(meanIU, 2)],
-      ['frequency weighted IU', percent(frequencyWeightedIU, 2)],
-    ]),
-    `${e.images} pictures; means: ${absentWords[e.absent]} (--absent ${e.absent})`,
-  ].join('\n');
+/** What the scores do not show: how the classes were matched. */
+function sayMatch({ match }: Assessment, known: readonly string[], wanted: readonly string[]): void {
+  if (match.others.length > 0) {
+    say(`The data set has no ${match.others.join(', ')}: wherever the model says so, it counts as wrong.`);
+  } else if (match.by === 'position' && known.join() !== wanted.join()) {
+    say('Classes are matched by their position: the names of the model and of the data set differ.');
+  }
 }
 
 export const evalCommand = command({
   name: 'eval',
   arguments: '',
-  summary: 'score a model on a data set: pixel accuracy, mean accuracy, mean IU, frequency weighted IU',
+  summary:
+    'score a model on a data set: the four scores, every class, borders, and how sure they are (docs/evaluation.md)',
   examples: [
     'pixelwise eval --data voc:VOC2012 --split val',
     'pixelwise eval --data voc:VOC2012 --model runs/mine/last.safetensors --json',
+    'pixelwise eval --data voc:VOC2012 --classes background,cat,dog --report out',
   ],
   options: {
     data: {
@@ -103,6 +70,16 @@ export const evalCommand = command({
       schema: numbers,
     },
     flip: { flags: '--flip', description: 'see every picture mirrored too, and average', schema: flag },
+    classes: {
+      flags: '--classes <names>',
+      description: 'tell the means over these classes too, such as cat,dog',
+      schema: text,
+    },
+    band: {
+      flags: '--band <around>',
+      description: 'scores near borders: of void, as in the papers, or borders, where labels meet',
+      schema: z.enum(['void', 'borders']).default('void'),
+    },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
@@ -115,13 +92,16 @@ export const evalCommand = command({
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
     const began = performance.now();
     try {
-      const e = await evaluate(loaded, dataset, {
+      const subset = listed(o.classes);
+      const a = await assess(loaded, dataset, {
         engine,
         absent: o.absent,
+        around: o.band,
         signal,
         flip: o.flip,
         ...(refiner && { refiner }),
         ...(o.scales && { scales: o.scales }),
+        ...(subset && { subset }),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {
           const seconds = (performance.now() - began) / 1000;
@@ -131,7 +111,8 @@ export const evalCommand = command({
         },
       });
       const seconds = (performance.now() - began) / 1000;
-      say(`${e.images} pictures in ${formatDuration(seconds)}`);
+      sayMatch(a, loaded.description.classes, dataset.classes);
+      say(`${a.images} pictures in ${formatDuration(seconds)}`);
       const more = {
         model: loaded.file,
         network: loaded.network.name,
@@ -139,7 +120,7 @@ export const evalCommand = command({
         seconds,
         ...(refiner && { crf: refiner.settings }),
       };
-      print(o.json ? asJson(e, dataset.classes, more) : scoreTable(e, dataset.classes));
+      print(o.json ? assessmentJson(a, dataset.classes, more) : assessmentText(a, dataset.classes));
       return 0;
     } catch (error) {
       if (!signal.aborted) throw error;

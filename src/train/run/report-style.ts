@@ -10,7 +10,7 @@ h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5r
 progress { width: 100%; height: .8rem; } .dim, figcaption, caption { color: var(--dim); font-size: .875rem; text-align: left; }
 .warn { color: var(--warn); } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; } th, td { padding: .15rem .75rem .15rem 0; text-align: left; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-tr { border-bottom: 1px solid var(--line); } meter { width: 8rem; } pre { overflow-x: auto; background: color-mix(in srgb, var(--line) 40%, transparent); padding: .75rem; }
+tbody th { font-weight: normal; } tr { border-bottom: 1px solid var(--line); } meter { width: 8rem; } pre { overflow-x: auto; background: color-mix(in srgb, var(--line) 40%, transparent); padding: .75rem; }
 .row { display: flex; gap: .75rem; flex-wrap: wrap; margin-bottom: 1rem; } figure { margin: 0; } figure img { display: block; image-rendering: pixelated; }
 .swatch { display: inline-block; width: .9em; height: .9em; margin-right: .4em; border: 1px solid var(--dim); vertical-align: -.1em; }
 svg { max-width: 100%; height: auto; } svg .paper { fill: var(--paper); } svg .grid { stroke: var(--line); } svg text { fill: var(--dim); }
