@@ -1,11 +1,10 @@
 /** @file Samples as small pictures for a page: what a person should look at before training on them. */
 
-import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
-import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { ClassSet } from './classes.js';
 import type { Dataset, Sample } from './dataset.js';
 import { inOrder } from './in-order.js';
+import { type ClassShare, maskUri, photoUri, sharesOf, thumbnailSize } from './thumbnail.js';
 
 export interface BrowseSample {
   readonly id: string;
@@ -15,7 +14,7 @@ export interface BrowseSample {
   readonly picture: string;
   readonly mask: string;
   /** Classes present, largest first, with their share of the picture. */
-  readonly classes: readonly { readonly label: number; readonly share: number }[];
+  readonly classes: readonly ClassShare[];
 }
 
 export interface BrowseOptions {
@@ -60,58 +59,13 @@ export async function browseSamples(
 }
 
 async function thumbnail({ id, picture, labels }: Sample, set: ClassSet): Promise<BrowseSample> {
-  const scale = Math.min(1, longSide / Math.max(picture.width, picture.height));
-  const width = Math.max(1, Math.round(picture.width * scale));
-  const height = Math.max(1, Math.round(picture.height * scale));
-  const raw = { width: picture.width, height: picture.height, channels: 3 as const };
-  const jpeg = await sharp(picture.data, { raw, limitInputPixels: false })
-    .resize({ width, height, fit: 'fill' })
-    .jpeg({ quality: 72 })
-    .toBuffer();
-  const painted = paint(nearestPixels(labels, width, height), set);
-  const png = await sharp(painted, { raw: { width, height, channels: 4 } })
-    .png({ compressionLevel: 9 })
-    .toBuffer();
+  const size = thumbnailSize(picture, longSide);
   return {
     id,
     width: picture.width,
     height: picture.height,
-    picture: `data:image/jpeg;base64,${jpeg.toString('base64')}`,
-    mask: `data:image/png;base64,${png.toString('base64')}`,
+    picture: await photoUri(picture, size),
+    mask: await maskUri(labels, set, size),
     classes: sharesOf(labels),
   };
-}
-
-function sharesOf({ data }: LabelMap): BrowseSample['classes'] {
-  const counts = new Float64Array(256);
-  for (const label of data) counts[label] = (counts[label] as number) + 1;
-  return [...counts.keys()]
-    .filter((label) => (counts[label] as number) > 0 && label !== voidLabel)
-    .sort((a, b) => (counts[b] as number) - (counts[a] as number))
-    .map((label) => ({ label, share: (counts[label] as number) / data.length }));
-}
-
-/** Red, green, blue and alpha: the background is left clear, so that the picture shows. */
-function paint({ data }: LabelMap, { classes, palette }: ClassSet): Uint8Array {
-  const background = classes.indexOf('background');
-  const out = new Uint8Array(data.length * 4);
-  for (let i = 0; i < data.length; i++) {
-    const label = data[i] as number;
-    if (label === background) continue;
-    out.set(palette[label] ?? [255, 255, 255], i * 4);
-    out[i * 4 + 3] = 255;
-  }
-  return out;
-}
-
-/** A label map at another size, each pixel the one below its centre. */
-function nearestPixels(map: LabelMap, width: number, height: number): LabelMap {
-  const data = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor(((y + 0.5) * map.height) / height) * map.width;
-    for (let x = 0; x < width; x++) {
-      data[y * width + x] = map.data[row + Math.floor(((x + 0.5) * map.width) / width)] as number;
-    }
-  }
-  return { width, height, data };
 }

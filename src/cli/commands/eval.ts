@@ -6,6 +6,7 @@ import { createNodeEngine } from '../../engine/node.js';
 import { type Assessment, assess } from '../../segment/assess.js';
 import { loadModel } from '../../segment/model.js';
 import { Refiner } from '../../segment/refine.js';
+import { EvaluationReport } from '../../segment/report/report.js';
 import { assessmentJson, assessmentText } from '../eval-output.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, numbers, text, whole } from '../options.js';
@@ -17,6 +18,16 @@ const listed = (names: string | undefined): string[] | undefined =>
     ?.split(',')
     .map((name) => name.trim())
     .filter(Boolean);
+
+/** Options that the page tells otherwise, or that measure nothing. */
+const untold = new Set(['data', 'model', 'split', 'threads', 'json', 'report']);
+
+/** The other options, as they were given. */
+function settings(options: Readonly<Record<string, unknown>>, refiner?: Refiner): Record<string, string> {
+  const told = Object.entries(options).filter(([name, v]) => !untold.has(name) && v !== undefined && v !== false);
+  const given = told.map(([name, value]): [string, string] => [name, String(value)]);
+  return Object.fromEntries(refiner ? [...given, ['crf', JSON.stringify(refiner.settings)]] : given);
+}
 
 /** What the scores do not show: how the classes were matched. */
 function sayMatch({ match }: Assessment, known: readonly string[], wanted: readonly string[]): void {
@@ -80,6 +91,7 @@ export const evalCommand = command({
       description: 'scores near borders: of void, as in the papers, or borders, where labels meet',
       schema: z.enum(['void', 'borders']).default('void'),
     },
+    report: { flags: '--report <dir>', description: 'write the page DIR/report.html', schema: text },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
@@ -90,6 +102,7 @@ export const evalCommand = command({
     const loaded = await loadModel(o.model);
     const dataset = await openDataset(o.data, o.split);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
+    const report = o.report === undefined ? undefined : await EvaluationReport.open(o.report, dataset);
     const began = performance.now();
     try {
       const subset = listed(o.classes);
@@ -102,6 +115,7 @@ export const evalCommand = command({
         ...(refiner && { refiner }),
         ...(o.scales && { scales: o.scales }),
         ...(subset && { subset }),
+        onLabels: async (_index, sample, labels) => report?.add(sample, labels),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {
           const seconds = (performance.now() - began) / 1000;
@@ -113,6 +127,7 @@ export const evalCommand = command({
       const seconds = (performance.now() - began) / 1000;
       sayMatch(a, loaded.description.classes, dataset.classes);
       say(`${a.images} pictures in ${formatDuration(seconds)}`);
+      if (report) say(`report: ${await report.write(loaded, a, engine, settings(o, refiner))}`);
       const more = {
         model: loaded.file,
         network: loaded.network.name,

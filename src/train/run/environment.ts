@@ -27,8 +27,8 @@ function ownVersion(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-const sessionNow = (update: number, engine: Engine): Session => ({
-  update,
+/** What numbers are made with from now on. */
+export const madeWith = (engine: Engine): Omit<Session, 'update'> => ({
   began: new Date().toISOString(),
   pixelwise: ownVersion(),
   node: process.version,
@@ -47,7 +47,7 @@ export async function noteSession(run: string, resume: boolean, update: number, 
         .then((text) => JSON.parse(text) as Session[])
         .catch(() => [])
     : [];
-  const sessions = [...(Array.isArray(before) ? before : []), sessionNow(update, engine)];
+  const sessions = [...(Array.isArray(before) ? before : []), { update, ...madeWith(engine) }];
   await writeFileAtomic(file, `${JSON.stringify(sessions, null, 2)}\n`);
   return sessions;
 }
