@@ -38,7 +38,7 @@ export function table(
   const row = (cells: readonly string[]): string =>
     cells.map((v, i) => (i === 0 ? `<th scope="row"${of(0)}>${v}</th>` : `<td${of(i)}>${v}</td>`)).join('');
   return [
-    `<div class="scroll" tabindex="0" role="region" aria-label="${escaped(caption)}"><table><caption>${escaped(caption)}</caption>`,
+    `<div class="scroll" tabindex="0" role="region" aria-label="${escaped(caption)}"><table><caption><span>${escaped(caption)}</span></caption>`,
     `<thead><tr>${head.map((v, i) => `<th scope="col"${of(i)}>${v}</th>`).join('')}</tr></thead><tbody>`,
     ...rows.map((cells) => `<tr>${row(cells)}</tr>`),
     '</tbody></table></div>',

@@ -29,7 +29,7 @@ export function matrixTable(matrix: ConfusionMatrix, names: readonly string[]): 
     'Confusion matrix: of every class in the truth (rows), the percent of its pixels that are predicted as each class (columns). ' +
     `Classes without pixels in the truth have no row.${names.length > mostClasses ? ` Of ${names.length} classes, the ${mostClasses} with most pixels.` : ''}`;
   return [
-    `<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix"><table class="matrix"><caption>${caption}</caption>`,
+    `<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix"><table class="matrix"><caption><span>${caption}</span></caption>`,
     `<thead><tr><th scope="col">truth</th>${shown.map((j) => `<th scope="col"><span>${label(j)}</span></th>`).join('')}</tr></thead><tbody>`,
     ...rows.map((i) => {
       const cells = shown.map((j) => {

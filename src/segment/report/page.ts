@@ -42,13 +42,10 @@ function reading({ absent, intervals, images, match }: Assessment): string {
   return `<p>${images} pictures. ${absentWords[absent]} (rule ${absent}).${sure}${others}</p>`;
 }
 
-const facts = (caption: string, rows: readonly Row[]): string =>
-  table(
-    caption,
-    ['What', 'Value'],
-    rows.map(([what, value]) => [escaped(what), escaped(value)]),
-    2,
-  );
+function facts(caption: string, rows: readonly Row[]): string {
+  const cells = rows.map(([what, value]) => [escaped(what), escaped(value)]);
+  return `<div class="facts">${table(caption, ['What', 'Value'], cells, 2)}</div>`;
+}
 
 /** The page as HTML. */
 export function evaluationHtml(content: ReportContent): string {

@@ -3,7 +3,8 @@
 export const evaluationStyle = `
 h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; } h1 { overflow-wrap: anywhere; } h1 + p { margin: .25rem 0 1rem; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-caption { padding-bottom: .25rem; } td, tbody th { overflow-wrap: anywhere; }
+caption { padding: 0 0 .25rem; } caption span { display: inline-block; position: sticky; left: 0; max-width: calc(min(60rem, 100vw) - 2.5rem); }
+th, td.n { white-space: nowrap; } td { overflow-wrap: break-word; } .facts td { overflow-wrap: anywhere; } tbody th { position: sticky; left: 0; background: var(--paper); z-index: 1; }
 :focus-visible { outline: 3px solid var(--loss); outline-offset: 2px; }
 .totals { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 0; }
 .totals div { border: 1px solid var(--line); border-radius: 6px; padding: .5rem .75rem; } .totals dt { color: var(--dim); font-size: .875rem; }
@@ -12,8 +13,7 @@ caption { padding-bottom: .25rem; } td, tbody th { overflow-wrap: anywhere; }
 .controls label { display: flex; gap: .4rem; align-items: center; } select, input { font: inherit; accent-color: var(--loss); }
 select { min-height: 2rem; color: var(--ink); background: var(--paper); border: 1px solid var(--dim); border-radius: 4px; } input[type=range] { min-height: 2rem; }
 .shots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1rem; align-items: start; }
-.shot { border: 1px solid var(--line); border-radius: 6px; overflow: hidden; } .shot fig.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-caption { padding: .25rem .75rem .75rem; }
+.shot { border: 1px solid var(--line); border-radius: 6px; overflow: hidden; } .shot figcaption { padding: .25rem .75rem .75rem; }
 .shot figcaption b { color: var(--ink); overflow-wrap: anywhere; } .shot p { margin: .2rem 0 0; }
 .look { position: relative; --cut: 50%; background: #0003; } .look img { width: 100%; height: auto; image-rendering: auto; }
 .look .layer { display: none; position: absolute; inset: 0; height: 100%; opacity: var(--mask, .65); image-rendering: pixelated; }
@@ -30,7 +30,6 @@ ${['truth', 'prediction', 'difference']
   .join('')}
 .matrix { font-size: .8rem; } .matrix td { text-align: right; min-width: 1.9rem; padding: .15rem .3rem; background: color-mix(in srgb, var(--loss) calc(var(--s, 0) * 45%), transparent); }
 .matrix td.same { font-weight: 700; } .matrix thead th { vertical-align: bottom; padding: .15rem .3rem; } .matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); }
-.matrix tbody th { position: sticky; left: 0; background: var(--paper); white-space: nowrap; z-index: 1; }
 @media print { .controls, .divider { display: none; } .scroll { overflow: visible; } }
 `;
 
