@@ -68,15 +68,17 @@ export class ConfusionMatrix {
   #check(pairs: Uint32Array, ignore: number): void {
     const strangeTruth = new Map<number, number>();
     const strangePrediction = new Map<number, number>();
-    pairs.forEach((count, pair) => {
-      if (count === 0) return;
+    // Not forEach: nearly all of the 65536 counts are 0, and a call for each takes longer than counting the pixels.
+    for (let pair = 0; pair < pairs.length; pair++) {
+      const count = pairs[pair] as number;
+      if (count === 0) continue;
       const [label, predicted] = [pair >> 8, pair & 255];
-      if (label === ignore) return;
+      if (label === ignore) continue;
       if (label >= this.classes) strangeTruth.set(label, (strangeTruth.get(label) ?? 0) + count);
       else if (predicted >= this.classes) {
         strangePrediction.set(predicted, (strangePrediction.get(predicted) ?? 0) + count);
       }
-    });
+    }
     const expected = `Expected 0 to ${this.classes - 1}`;
     if (strangeTruth.size > 0) {
       throw new PixelwiseError(

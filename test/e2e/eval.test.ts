@@ -1,6 +1,6 @@
 /** @file `pixelwise eval`: the scores as a table and as JSON, on both kinds of data sets. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,7 +54,9 @@ beforeAll(async () => {
   vocRoot = await writeTinyVoc(pictures);
   await writeTinyCamvid();
   vocModel = await writeRandomModel('voc', voc);
-  camvidModel = await writeRandomModel('camvid', camvid);
+  // In another order, and with one class more: names say which is which.
+  const classes = [...camvid.classes].reverse().concat('unlabeled');
+  camvidModel = await writeRandomModel('camvid', { ...camvid, classes });
 });
 afterAll(() => rm(vocRoot, { recursive: true, force: true }));
 
@@ -90,6 +92,18 @@ describe('eval', () => {
       predicted += c.predicted as number;
     });
     expect(predicted).toBe(total);
+    // The draws are seeded, and the whole set lies within what its draws give.
+    expect(found.intervals).toMatchObject({ level: 0.95, resamples: 1000, seed: 1 });
+    const [low, high] = found.intervals.pixelAccuracy;
+    expect(low).toBeLessThanOrEqual(found.pixelAccuracy);
+    expect(high).toBeGreaterThanOrEqual(found.pixelAccuracy);
+    expect(found.bands.around).toBe('void');
+    expect(found.bands.widths.map((b: { width: number }) => b.width)).toEqual([1, 2, 3, 5, 10, 20, 40]);
+    expect(found.bands.widths.at(-1)).toMatchObject({ pixels: total, pixelAccuracy: found.pixelAccuracy });
+    expect(found.upperBounds.map((b: { stride: number }) => b.stride)).toEqual([32, 16, 8, 4, 2]);
+    // One class fills each picture: nothing is lost by coarser cells.
+    expect(found.upperBounds[0]).toMatchObject({ meanIU: 1, pixelAccuracy: 1 });
+    expect(found).toMatchObject({ classesMatchedBy: 'name', otherClasses: [] });
   });
 
   it('prints a table, with the rule for absent classes by name', async () => {
@@ -107,25 +121,44 @@ describe('eval', () => {
     const { code, stdout } = await pixelwise(words);
     expect(code).toBe(0);
     const lines = linesOf(stdout);
-    expect(lines[0]).toMatch(/^class +IU +accuracy +pictures$/);
+    expect(lines[0]).toMatch(/^class +IU +95 % interval +Dice +accuracy +pictures$/);
     for (const [i, name] of voc.classes.entries()) {
-      expect(lines[i + 1]).toMatch(new RegExp(`^${name} +(\\d+\\.\\d %|-) +(\\d+\\.\\d %|-) +[01]$`));
+      expect(lines[i + 1]).toMatch(
+        new RegExp(`^${name} +(\\d+\\.\\d %|-) +(\\S+ to \\S+|-) +(\\d+\\.\\d %|-) +(\\d+\\.\\d %|-) +[01]$`),
+      );
     }
-    for (const score of ['pixel accuracy', 'mean accuracy', 'mean IU', 'frequency weighted IU']) {
-      expect(stdout).toMatch(new RegExp(`^${score} +\\d+\\.\\d\\d %$`, 'm'));
+    for (const score of ['pixel accuracy', 'mean accuracy', 'mean IU', 'mean Dice', 'frequency weighted IU']) {
+      expect(stdout).toMatch(new RegExp(`^${score} +\\d+\\.\\d\\d % +\\S+ to \\S+$`, 'm'));
     }
     expect(lines.at(-1)).toBe('2 pictures; means: only classes with pixels in the truth (--absent present-only)');
   });
 
-  it('scores CamVid, whose twelfth label is void', async () => {
+  it('scores CamVid, whose twelfth label is void, with a model that knows a class more, and writes a page', async () => {
+    const out = join(work, 'page');
     const words = ['eval', '--data', `camvid:${camvidRoot}`, '--model', camvidModel, '--json'];
-    const { code, stdout } = await pixelwise(words);
+    const more = ['--classes', 'road, car', '--band', 'borders', '--report', out];
+    const { code, stdout, stderr } = await pixelwise([...words, ...more]);
+    expect(stderr).toContain('The data set has no unlabeled: wherever the model says so, it counts as wrong.');
     expect(code).toBe(0);
-    const { images, classes } = JSON.parse(stdout);
-    expect(images).toBe(1);
-    expect(classes.map((c: { name: string; pixels: number }) => [c.name, c.pixels])).toEqual(
+    const found = JSON.parse(stdout);
+    expect(found).toMatchObject({ images: 1, otherClasses: ['unlabeled'], bands: { around: 'borders' } });
+    expect(found.classes.map((c: { name: string; pixels: number }) => [c.name, c.pixels])).toEqual(
       camvid.classes.map((name) => [name, 20]),
     );
+    const [road, car] = ['road', 'car'].map((name) => found.classes.find((c: { name: string }) => c.name === name).iu);
+    expect(found.subset.classes).toEqual(['road', 'car']);
+    expect(found.subset.meanIU).toBeCloseTo((road + car) / 2, 12);
+    const page = await readFile(join(out, 'report.html'), 'utf8');
+    expect(page).toContain('<title>camvid on camvid val</title>');
+    expect(page).toContain('<th scope="row">Setting: classes</th><td>road, car</td>');
+    expect(stderr).toContain(`report: ${join(out, 'report.html')}`);
+  });
+
+  it('refuses a class that the data set lacks, before it looks at a picture', async () => {
+    const words = ['eval', '--data', `camvid:${camvidRoot}`, '--model', camvidModel, '--classes', 'road,carr'];
+    const { code, stderr } = await pixelwise(words);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/no class 'carr'\. Did you mean 'car'\?.*\[ERR_USAGE\]/);
   });
 
   it('refuses a model with other classes than the data', async () => {

@@ -87,7 +87,7 @@ export async function follow(
 }
 
 /** Scores that say no more than a mean IU. */
-export const scoresOf = (meanIU: number): Scores => ({
+export const scoresOf = (meanDice: Number.NaN, meanIU: number): Scores => ({
   pixelAccuracy: meanIU,
   meanAccuracy: meanIU,
   meanIU,

@@ -138,7 +138,53 @@ describe('for any label maps', () => {
   });
 });
 
+describe('scores', () => {
+  const matrix = new ConfusionMatrix(3);
+  // Background 6 of 8, of class 1 2 of 4; class 2 is only predicted, once.
+  matrix.add(bytes(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1), bytes(0, 0, 0, 0, 0, 0, 1, 2, 1, 1, 0, 0));
+
+  it('have Dice, 2 IU / (1 + IU)', () => {
+    const got = scores(matrix);
+    expect(got.classes.map((c) => c.dice)).toEqual([12 / 16, 4 / 7, 0]);
+    for (const { iu, dice } of got.classes) expect(dice).toBeCloseTo((2 * iu) / (1 + iu), 12);
+    expect(got.meanDice).toBeCloseTo((12 / 16 + 4 / 7) / 3, 12);
+    expect(scores(matrix, { absent: 'present-only' }).meanDice).toBeCloseTo((12 / 16 + 4 / 7) / 2, 12);
+  });
+
+  it('of some classes change the means alone', () => {
+    const [all, some] = [scores(matrix), scores(matrix, { of: [0, 1] })];
+    expect(some.meanIU).toBeCloseTo((6 / 10 + 2 / 5) / 2, 12);
+    expect(some.meanAccuracy).toBeCloseTo((6 / 8 + 2 / 4) / 2, 12);
+    expect([some.pixelAccuracy, some.frequencyWeightedIU]).toEqual([all.pixelAccuracy, all.frequencyWeightedIU]);
+    expect(some.classes).toEqual(all.classes);
+  });
+});
+
+describe('bands around borders', () => {
+  it('hold the pixels near another label, void included, but no void', () => {
+    const data = bytes(0, 0, 0, 0, 1, 1, 1, 255, 1);
+    const map = { width: 9, height: 1, data };
+    expect([...trimapBand(map, 1, 255, 'borders')]).toEqual([0, 0, 0, 1, 1, 0, 1, 0, 1]);
+    expect([...trimapBand(map, 2, 255, 'borders')]).toEqual([0, 0, 1, 1, 1, 1, 1, 0, 1]);
+    expect([...trimapBand({ width: 3, height: 3, data: bytes(0, 0, 0, 0, 0, 0, 0, 0, 1) }, 1, 255, 'borders')]).toEqual(
+      [0, 0, 0, 0, 1, 1, 0, 1, 1],
+    );
+    expect(trimapBand({ width: 4, height: 1, data: bytes(2, 2, 2, 2) }, 40, 255, 'borders')).toEqual(bytes(0, 0, 0, 0));
+  });
+});
+
 describe('TrimapEvaluator', () => {
+  it('gives the bands in the order asked for, each with those inside of it', () => {
+    const truth = { width: 8, height: 1, data: bytes(0, 0, 0, 0, 255, 1, 1, 1) };
+    const evaluator = new TrimapEvaluator(2, [9, 1, 2]);
+    evaluator.add(truth, { ...truth, data: bytes(0, 0, 0, 1, 1, 1, 0, 1) });
+    expect(evaluator.scores().map((s) => [s.width, s.pixels, s.pixelAccuracy])).toEqual([
+      [9, 7, 5 / 7],
+      [1, 2, 1 / 2],
+      [2, 4, 2 / 4],
+    ]);
+  });
+
   it('has nothing to score without void, and refuses maps of different size', () => {
     const evaluator = new TrimapEvaluator(2, [3]);
     const map = { width: 2, height: 1, data: bytes(0, 1) };

@@ -116,10 +116,10 @@ function shotFigure(shot: Shot, names: readonly string[], { palette }: ReportCon
   const chips = (of: Shot['truthShares']): string =>
     of
       .slice(0, 5)
-      .map((s) => `${swatch(palette[s.label] ?? [0, 0, 0])}${escaped(shares([s]))}`)
-      .join(', ');
+      .map((s) => `<span class="chip">${swatch(palette[s.label] ?? [0, 0, 0])}${escaped(shares([s]))}</span>`)
+      .join(' ') || 'void only';
   const error = mistake
-    ? `${nameOf(mistake.truth)} taken for ${nameOf(mistake.prediction)}, ${percent(mistake.share)} of the picture`
+    ? `${nameOf(mistake.truth)} taken for ${nameOf(mistake.prediction)}, ${percent(mistake.share)} of the labeled pixels`
     : 'none';
   const img = (kind: string, src: string, alt: string): string =>
     `<img class="${kind}" src="${src}" alt="${escaped(alt)}" loading="lazy">`;

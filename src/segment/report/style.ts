@@ -14,7 +14,7 @@ th, td.n { white-space: nowrap; } td { overflow-wrap: break-word; } .facts td { 
 select { min-height: 2rem; color: var(--ink); background: var(--paper); border: 1px solid var(--dim); border-radius: 4px; } input[type=range] { min-height: 2rem; }
 .shots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1rem; align-items: start; }
 .shot { border: 1px solid var(--line); border-radius: 6px; overflow: hidden; } .shot figcaption { padding: .25rem .75rem .75rem; }
-.shot figcaption b { color: var(--ink); overflow-wrap: anywhere; } .shot p { margin: .2rem 0 0; }
+.shot figcaption b { color: var(--ink); overflow-wrap: anywhere; } .shot p { margin: .2rem 0 0; } .chip { white-space: nowrap; margin-right: .4rem; }
 .look { position: relative; --cut: 50%; background: #0003; } .look img { width: 100%; height: auto; image-rendering: auto; }
 .look .layer { display: none; position: absolute; inset: 0; height: 100%; opacity: var(--mask, .65); image-rendering: pixelated; }
 .look::after { content: ""; position: absolute; top: 0; bottom: 0; left: calc(var(--cut) - 1px); width: 2px; background: #fff; box-shadow: 0 0 0 1px #000; }
