@@ -87,10 +87,11 @@ export async function follow(
 }
 
 /** Scores that say no more than a mean IU. */
-export const scoresOf = (meanDice: Number.NaN, meanIU: number): Scores => ({
+export const scoresOf = (meanIU: number): Scores => ({
   pixelAccuracy: meanIU,
   meanAccuracy: meanIU,
   meanIU,
+  meanDice: Number.NaN,
   frequencyWeightedIU: meanIU,
   classes: [],
 });

@@ -2,7 +2,7 @@
 
 export const evaluationStyle = `
 h3 { font-size: 1rem; margin: 1.25rem 0 .5rem; } h1 { overflow-wrap: anywhere; } h1 + p { margin: .25rem 0 1rem; }
-.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.scroll { position: relative; } .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 caption { padding: 0 0 .25rem; } caption span { display: inline-block; position: sticky; left: 0; max-width: calc(min(60rem, 100vw) - 2.5rem); }
 th, td.n { white-space: nowrap; } td { overflow-wrap: break-word; } .facts td { overflow-wrap: anywhere; } tbody th { position: sticky; left: 0; background: var(--paper); z-index: 1; }
 :focus-visible { outline: 3px solid var(--loss); outline-offset: 2px; }
