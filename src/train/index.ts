@@ -12,12 +12,24 @@ export type { Finding, Report, Severity } from '../data/doctor/report.js';
 export type { DepthMap, FurtherInput, Place, StoredLabels } from '../data/formats/layout.js';
 export { convertNyudv2, type NyudFiles, type NyudOptions } from '../data/formats/nyudv2-convert.js';
 export { type LoaderOptions, loadBatches } from '../data/loader.js';
+export {
+  type BootstrapOptions,
+  bootstrap,
+  type Interval,
+  type Intervals,
+  type PictureCounts,
+  pictureCounts,
+} from '../metrics/bootstrap.js';
 export { ConfusionMatrix } from '../metrics/confusion.js';
 export { type AbsentRule, type ClassScores, type Scores, scores } from '../metrics/scores.js';
-export { TrimapEvaluator, trimapBand } from '../metrics/trimap.js';
+export { type BandAround, TrimapEvaluator, type TrimapScores, trimapBand } from '../metrics/trimap.js';
+export { coarsened, type UpperBound, UpperBounds } from '../metrics/upper-bound.js';
+export { type Assessment, type AssessOptions, assess, type SubsetScores } from '../segment/assess.js';
+export type { ClassMatch } from '../segment/class-match.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from '../segment/evaluate.js';
 export { type ExportOptions, exportOnnx } from '../segment/export.js';
 export { fitModel, type LoadedModel, loadModel } from '../segment/model.js';
+export { EvaluationReport } from '../segment/report/report.js';
 export { type Balance, type ClassFrequencies, classFrequencies, classWeights } from './class-weights.js';
 export { type CrossEntropyOptions, crossEntropy, ignoreLabel, type Reduction } from './loss.js';
 export { type LossOptions, lossOutputs, type Objective, type ObjectiveOptions, objective } from './objective.js';
