@@ -116,16 +116,30 @@ export class TrimapEvaluator {
       );
     }
     const distance = distances(truth, this.#ignore, this.#around);
-    const ring = new Uint8Array(truth.data.length);
-    let inner = 0;
-    for (const [width, matrix] of this.#rings) {
-      // What lies outside the ring is void to the matrix.
-      for (let i = 0; i < ring.length; i++) {
-        const d = distance[i] as number;
-        ring[i] = d <= width && d > inner ? (truth.data[i] as number) : this.#ignore;
-      }
-      matrix.add(ring, prediction.data, this.#ignore);
-      inner = width;
+    const rings = [...this.#rings];
+    const widest = Math.min(far - 1, Math.floor(rings.at(-1)?.[0] ?? 0));
+    const ringOf = Uint16Array.from({ length: widest + 1 }, (_, d) => rings.findIndex(([width]) => d <= width));
+    const sizes = new Uint32Array(rings.length);
+    const isInside = (d: number): boolean => d > 0 && d <= widest;
+    for (let i = 0; i < distance.length; i++) {
+      const d = distance[i] as number;
+      if (isInside(d)) sizes[ringOf[d] as number] = (sizes[ringOf[d] as number] as number) + 1;
+    }
+    // Gathered by ring, so that every pixel is counted once and those outside of all bands never.
+    const truths = Array.from(sizes, (size) => new Uint8Array(size));
+    const predictions = Array.from(sizes, (size) => new Uint8Array(size));
+    sizes.fill(0);
+    for (let i = 0; i < distance.length; i++) {
+      const d = distance[i] as number;
+      if (!isInside(d)) continue;
+      const ring = ringOf[d] as number;
+      const at = sizes[ring] as number;
+      (truths[ring] as Uint8Array)[at] = truth.data[i] as number;
+      (predictions[ring] as Uint8Array)[at] = prediction.data[i] as number;
+      sizes[ring] = at + 1;
+    }
+    for (const [k, [, matrix]] of rings.entries()) {
+      matrix.add(truths[k] as Uint8Array, predictions[k] as Uint8Array, this.#ignore);
     }
   }
 

@@ -32,12 +32,13 @@ function cellsOf({ width, height, data }: Labels, stride: number, ignore: number
   }
   const shares = labels.map(() => new Float32Array(columns * rows));
   const known = new Float32Array(columns * rows);
+  const column = Uint32Array.from({ length: width }, (_, x) => Math.floor(x / stride));
   for (let y = 0, i = 0; y < height; y++) {
     const row = Math.floor(y / stride) * columns;
     for (let x = 0; x < width; x++, i++) {
       const k = place[data[i] as number] as number;
       if (k < 0) continue;
-      const cell = row + Math.floor(x / stride);
+      const cell = row + (column[x] as number);
       const share = shares[k] as Float32Array;
       share[cell] = (share[cell] as number) + 1;
       known[cell] = (known[cell] as number) + 1;
@@ -80,10 +81,12 @@ export function coarsened(labels: Labels, stride: number, ignore = 255): Uint8Ar
   const [across, down] = [between(width, cells.width, stride), between(height, cells.height, stride)];
   const out = new Uint8Array(width * height);
   for (let y = 0, i = 0; y < height; y++) {
-    const [above, below] = [(down.first[y] as number) * cells.width, (down.second[y] as number) * cells.width];
+    const above = (down.first[y] as number) * cells.width;
+    const below = (down.second[y] as number) * cells.width;
     const low = down.part[y] as number;
     for (let x = 0; x < width; x++, i++) {
-      const [left, right] = [across.first[x] as number, across.second[x] as number];
+      const left = across.first[x] as number;
+      const right = across.second[x] as number;
       const [a, b, c, d] = [above + left, above + right, below + left, below + right];
       const only = cells.alone[a] as number;
       if (only >= 0 && only === cells.alone[b] && only === cells.alone[c] && only === cells.alone[d]) {
