@@ -66,15 +66,16 @@ describe('bootstrap', () => {
   it('covers the truth about as often as it says', () => {
     const random = createRandom(11);
     let covered = 0;
-    const sets = 100;
+    const sets = 200;
     for (let set = 0; set < sets; set++) {
       // True accuracy 0.8, from 0.6 to 1 per picture.
       const pictures = Array.from({ length: 40 }, () => [
         { label: 0, hits: 60 + random.integer(41), pixels: 100, predicted: 100 },
       ]);
-      const [low, high] = bootstrap(pictures, 1, { draw: random.integer, resamples: 200 }).pixelAccuracy;
+      const [low, high] = bootstrap(pictures, 1, { draw: random.integer, resamples: 300 }).pixelAccuracy;
       if (low <= 0.8 && 0.8 <= high) covered++;
     }
+    // Of few pictures a percentile interval is a little too narrow: some 92 to 94 % of 40.
     expect(covered / sets).toBeGreaterThan(0.89);
     expect(covered / sets).toBeLessThan(0.995);
   });
