@@ -64,6 +64,9 @@ export const whole = schema<number | undefined>(undefined, 'Expected a whole num
   const n = Number(given);
   return Number.isSafeInteger(n) && n >= 1 ? n : undefined;
 });
+/** One of some words. */
+export const oneOf = <const T extends string>(words: readonly T[]): Schema<T | undefined> =>
+  schema<T | undefined>(undefined, `Expected ${words.join(', ')}.`, (given) => words.find((w) => w === given));
 export const share = (fallback: number): Schema<number> =>
   schema(fallback, 'Expected a number from 0 to 1.', (given) => {
     const n = given.trim() === '' ? Number.NaN : Number(given);

@@ -9,6 +9,7 @@ import { errorText, say } from './output.js';
 /** Loaded only when asked for: a photograph should not wait for the trainer's code. */
 const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   segment: async () => (await import('./commands/segment.js')).segment,
+  heatmap: async () => (await import('./commands/heatmap.js')).heatmapCommand,
   train: async () => (await import('./commands/train.js')).trainCommand,
   eval: async () => (await import('./commands/eval.js')).evalCommand,
   crf: async () => (await import('./commands/crf.js')).crfCommand,

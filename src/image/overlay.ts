@@ -1,10 +1,10 @@
 /** @file A picture with its labels painted over it, and a legend: what a person looks at first. */
 
-import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
-import { glyphHeight, glyphWidth, textPixels } from './font.js';
+import { canvasPng, dimInk, emptyStrip, fill, ink, write, zoomFor } from './canvas.js';
+import { glyphHeight, glyphWidth } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
-import type { Color, Palette } from './palette.js';
+import type { Palette } from './palette.js';
 import type { Picture, Size } from './picture.js';
 
 export interface OverlayOptions {
@@ -17,17 +17,6 @@ export interface OverlayOptions {
   /** A strip below the picture: colour, name and share of each class present. Default true. */
   readonly legend?: boolean;
 }
-
-/** A picture that is drawn into. */
-interface Canvas {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
-}
-
-const paper: Color = [24, 26, 30];
-const ink: Color = [235, 235, 235];
-const dimInk: Color = [160, 164, 170];
 
 /**
  * The picture, tinted by class, with light contours between classes and a legend below.
@@ -50,8 +39,7 @@ export async function overlay(picture: Picture, labels: LabelMap, options: Overl
   data.set(picture.data);
   tintRows(data, labels.data, width, picture.height, options);
   if (legend) data.set(legend.data, picture.data.length);
-  const raw = { width, height, channels: 3 as const };
-  return sharp(data, { raw, limitInputPixels: false }).png({ compressionLevel: 6 }).toBuffer();
+  return canvasPng({ width, height, data });
 }
 
 /**
@@ -126,7 +114,7 @@ export function legendStrip(
   { palette, classes }: Pick<OverlayOptions, 'palette' | 'classes'>,
 ): Picture {
   const { width } = picture;
-  const zoom = Math.max(1, Math.round(Math.max(width, picture.height) / 450));
+  const zoom = zoomFor(picture);
   const gap = 5 * zoom;
   const box = glyphHeight * zoom;
   const row = box + gap;
@@ -138,9 +126,7 @@ export function legendStrip(
     places.push({ entry, x, y });
     x += wide + 2 * gap;
   }
-  const height = y + row;
-  const canvas: Canvas = { width, height, data: new Uint8Array(width * height * 3) };
-  fill(canvas, 0, 0, width, height, paper);
+  const canvas = emptyStrip(width, y + row);
   for (const { entry, x, y } of places) {
     const top = y;
     fill(canvas, x, top, box, box, dimInk);
@@ -150,17 +136,4 @@ export function legendStrip(
     write(canvas, left + (entry.text.length + 1) * glyphWidth * zoom, top + zoom, entry.share, zoom, dimInk);
   }
   return canvas;
-}
-
-function write(canvas: Canvas, left: number, top: number, text: string, zoom: number, color: Color): void {
-  for (const [x, y] of textPixels(text)) fill(canvas, left + x * zoom, top + y * zoom, zoom, zoom, color);
-}
-
-/** A rectangle; what lies outside the canvas is left out. */
-function fill(canvas: Canvas, left: number, top: number, width: number, height: number, color: Color): void {
-  for (let y = Math.max(0, top); y < Math.min(canvas.height, top + height); y++) {
-    for (let x = Math.max(0, left); x < Math.min(canvas.width, left + width); x++) {
-      canvas.data.set(color, (y * canvas.width + x) * 3);
-    }
-  }
 }

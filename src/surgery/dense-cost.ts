@@ -33,7 +33,11 @@ function mapMemory(graph: Graph): number {
   return most;
 }
 
-const costOf = (graph: Graph): DenseCost => ({ macs: countMacs(graph), bytes: mapMemory(graph) });
+/** What one run of a graph costs up to its first output. */
+export function graphCost(graph: Graph): DenseCost {
+  const needed = { ...graph, nodes: nodesFor(graph, mapOf(graph)) };
+  return { macs: countMacs(needed), bytes: mapMemory(needed) };
+}
 
 /**
  * The cost of a network as it is, and of its two dense forms at a stride.
@@ -45,8 +49,8 @@ export function denseCosts(
   options: { readonly stride: number },
 ): Readonly<Record<'coarse' | 'stitched' | 'rarefied', DenseCost>> {
   return {
-    coarse: costOf({ ...graph, nodes: nodesFor(graph, mapOf(graph)) }),
-    stitched: costOf(shiftAndStitch(graph, options)),
-    rarefied: costOf(rarefy(graph, options)),
+    coarse: graphCost(graph),
+    stitched: graphCost(shiftAndStitch(graph, options)),
+    rarefied: graphCost(rarefy(graph, options)),
   };
 }
