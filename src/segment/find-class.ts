@@ -31,14 +31,23 @@ export function findClass(classes: readonly (readonly string[])[], wanted: strin
       `'${wanted}' names ${others.length + 1} classes of ${source}. Give the index: ${list([only, ...others])}.`,
     );
   }
-  const named = classes.flat().length > 0;
-  const within = named && word !== '' ? where((name) => name.split(/[^\p{L}\p{N}]+/u).includes(word)) : [];
-  const guess = named ? nearest(word, classes.flat()) : undefined;
-  const remedy =
-    within.length > 0
-      ? `Classes with that word: ${list(within)}.`
-      : `${guess === undefined ? '' : `Did you mean '${guess}'? `}Expected ${
-          named ? (classes.length <= 50 ? classes.map(([name]) => name).join(', ') : 'a name') : 'an index'
-        }, or an index from 0 to ${classes.length - 1}.`;
-  throw refuse(`${source} has no class '${wanted}'. ${remedy}`);
+  const names = classes.flat();
+  const wordsOf = (name: string): string[] => name.toLowerCase().split(/[^\p{L}\p{N}]+/u);
+  const withWord = (one: string) => (one === '' ? [] : where((name) => wordsOf(name).includes(one)));
+  const guess = nearest(word, names);
+  const like = nearest(
+    word,
+    [...new Set(names.flatMap(wordsOf))].filter((w) => w.length > 2),
+  );
+  const within = withWord(word);
+  const similar = within.length > 0 || guess !== undefined || like === undefined ? within : withWord(like);
+  if (similar.length > 0)
+    throw refuse(`${source} has no class '${wanted}'. Classes with such a word: ${list(similar)}.`);
+  const all =
+    names.length === 0 ? 'an index' : classes.length <= 50 ? classes.map(([name]) => name).join(', ') : 'a name';
+  throw refuse(
+    `${source} has no class '${wanted}'.${guess === undefined ? '' : ` Did you mean '${guess}'?`} Expected ${all}${
+      names.length === 0 ? '' : ', or an index'
+    } from 0 to ${classes.length - 1}.`,
+  );
 }

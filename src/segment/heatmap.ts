@@ -174,7 +174,7 @@ export class HeatMap {
         ...options,
         range: this.kind === 'probability' ? [0, 1] : this.range,
         title: this.class.names[0] ?? `class ${this.class.index}`,
-        unit: `${this.kind}, a cell per ${Number(this.stride.toFixed(2))} pixels`,
+        unit: this.stride === 1 ? this.kind : `${this.kind}, a cell per ${Number(this.stride.toFixed(2))} pixels`,
       },
     );
   }

@@ -4,14 +4,18 @@ import sharp from 'sharp';
 import { z } from 'zod';
 import { PixelwiseError } from '../../errors.js';
 import { writeFileAtomic } from '../../files.js';
+import type { Graph, Pair } from '../../graph/ir.js';
 import { readPicture } from '../../image/decode.js';
-import { findNetwork } from '../../nets/catalogue.js';
+import { classifiers, findNetwork } from '../../nets/catalogue.js';
 import { type Changes, type Explanation, explain } from '../../nets/explain.js';
 import { explanationSvg } from '../../nets/explain-svg.js';
 import { conclusion, mapText, sizeText, stepRows } from '../../nets/explain-text.js';
-import { legalSide, type Network } from '../../nets/network.js';
+import { classifierGraph, legalSide, type Network, networkGraph } from '../../nets/network.js';
 import { reducedTo } from '../../segment/label-picture.js';
-import { command, flag, sizeOption, text } from '../options.js';
+import { convolutionalize } from '../../surgery/convolutionalize.js';
+import { denseCosts } from '../../surgery/dense-cost.js';
+import { denseTable } from '../dense-table.js';
+import { command, flag, sizeOption, text, whole } from '../options.js';
 import { print, say, table } from '../output.js';
 
 const whatIf = /^([^=]+)\.(pad|stride|dilation)=(\d+)$/;
@@ -100,6 +104,14 @@ function asJson(e: Explanation): string {
   });
 }
 
+/** The score map before any enlargement; of a classifier, made fully convolutional. */
+function mapGraph(name: string, size: Pair | undefined): Graph {
+  const classifier = classifiers.find((c) => c.name === name);
+  if (classifier) return convolutionalize(classifierGraph(classifier), size ? { size } : {});
+  const network = findNetwork(name);
+  return networkGraph(network, { size: size ?? network.inputSize, outputs: ['low'], auxiliary: false });
+}
+
 export const explainCommand = command({
   name: 'explain',
   arguments: '<network>',
@@ -108,6 +120,7 @@ export const explainCommand = command({
     'pixelwise explain fcn32s-vgg16',
     'pixelwise explain fcn8s-vgg16 --svg fcn8s.svg --photo photo.jpg',
     'pixelwise explain fcn32s-vgg16 --pad 1   # why it pads by 100',
+    'pixelwise explain fcn32s-vgg16 --dense 8   # what a denser map would cost',
     'pixelwise explain fcn32s-vgg16 --pad 1 --what-if fc6.pad=3 --what-if upscore.pad=16',
   ],
   options: {
@@ -129,11 +142,23 @@ export const explainCommand = command({
         .default([]),
       repeated: true,
     },
+    dense: {
+      flags: '--dense <stride>',
+      description: 'print what its map at this stride costs, stitched and rarefied, and stop; takes classifiers too',
+      schema: whole,
+    },
     svg: { flags: '--svg <file>', description: 'draw it', schema: text },
     photo: { flags: '--photo <file>', description: 'a photograph to draw the receptive fields on', schema: text },
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
   async run([name = ''], o) {
+    if (o.dense !== undefined) {
+      const graph = mapGraph(name, o.input);
+      const costs = denseCosts(graph, { stride: o.dense });
+      const input = graph.inputs[0]!.shape.slice(2);
+      print(o.json ? JSON.stringify({ network: name, input, stride: o.dense, ...costs }) : denseTable(costs));
+      return 0;
+    }
     const network = findNetwork(name);
     if (o.photo !== undefined && o.svg === undefined) {
       throw new PixelwiseError('ERR_USAGE', 'A photograph is drawn on: add --svg FILE.', { subject: '--photo' });
