@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
 import { coldSegment } from './cold-segment.js';
 import { crf } from './crf.js';
+import { heatmap } from './heatmap.js';
 import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
 import { loadPth } from './load-pth.js';
 import { loader } from './loader.js';
@@ -44,6 +45,7 @@ const benches: Readonly<Record<string, Bench>> = {
   loader,
   'load-pth': loadPth,
   'infer-fcn-resnet50': inferFcnResnet50,
+  heatmap,
 };
 
 function usage(problem: string): PixelwiseError {

@@ -11,7 +11,7 @@ import { findNetwork } from '../nets/catalogue.js';
 import { type Network, networkGraph } from '../nets/network.js';
 import { findPublished } from '../nets/published.js';
 import { evaluate } from '../segment/evaluate.js';
-import { fitModel } from '../segment/model.js';
+import { fitModel, shippedFile } from '../segment/model.js';
 import { loadCheckpoint } from '../train/checkpoint.js';
 import { shippedWeights } from '../train/optimizer.js';
 import { describeRate } from '../train/rate.js';
@@ -23,11 +23,12 @@ import { describeTransplant, matchWeights, readWeights, stateDictOf, transplant 
 import { type ModelDescription, writeModel } from '../weights/model.js';
 import { formatDuration, percent, print, say, status } from './output.js';
 
-/** A file, or published weights by their name once they are in the cache. A file of that name comes first. */
+/** A file, a model that ships, or published weights once they are in the cache. A file of that name comes first. */
 async function findWeights(given: string): Promise<string> {
+  if (await stat(given).catch(() => undefined)) return given;
+  const shipped = await shippedFile(given);
   const entry = findPublished(given);
-  if (!entry || (await stat(given).catch(() => undefined))) return given;
-  return (await requireCached(entry.name)).path;
+  return shipped ?? (entry ? (await requireCached(entry.name)).path : given);
 }
 
 /** Fewer parameters filled than this share: the file is of another network. */

@@ -24,12 +24,17 @@ export async function shippedModels(): Promise<string[]> {
   return files.filter((f) => f.endsWith(extension)).map((f) => basename(f, extension));
 }
 
+/** The file of a model that ships with the package; undefined for any other name. */
+export async function shippedFile(name: string): Promise<string | undefined> {
+  return (await shippedModels()).includes(name) ? fileURLToPath(new URL(`${name}${extension}`, folder)) : undefined;
+}
+
 /** A shipped model's file, or the file that a path names. Undefined: a name, but of no shipped model. */
 async function fileOf(model: string | URL): Promise<string | undefined> {
   if (model instanceof URL) return fileURLToPath(model);
   // Anything that looks like a path is one.
   if (/[\\/.]/.test(model)) return model;
-  return (await shippedModels()).includes(model) ? fileURLToPath(new URL(`${model}${extension}`, folder)) : undefined;
+  return shippedFile(model);
 }
 
 async function unknownModel(model: string): Promise<PixelwiseError> {

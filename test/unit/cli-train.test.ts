@@ -175,6 +175,23 @@ describe('--init', () => {
     vi.unstubAllEnvs();
   });
 
+  it('takes the model that ships by its name', async () => {
+    const words = [
+      'train',
+      recipe,
+      '--data',
+      `voc:${voc}`,
+      '-o',
+      join(work, 'shipped'),
+      '--init',
+      'voc-fcn-squeezenet',
+    ];
+    // Read, and compared with the recipe's network, which is another one.
+    expect(await refused(1, ...words, '--set', 'network=fcn-alexnet')).toMatch(
+      /voc-fcn-squeezenet\.safetensors.*do not fit.*\[ERR_WEIGHTS\]/,
+    );
+  });
+
   it("with another network's weights says how the two differ", async () => {
     const file = join(work, 'other.safetensors');
     const names = Array.from({ length: 12 }, (_, i) => `layer${i}.conv.weight`);

@@ -89,7 +89,7 @@ export const trainCommand = command({
     init: {
       flags: '--init <file|name>',
       description:
-        'weights to start from: a file (.pth, .safetensors, ...), or published ones that were pulled; SUFFIX=FILE fills one of several streams; may be repeated',
+        'weights to start from: a file (.pth, .safetensors, ...), the model that ships, or published ones that were pulled; SUFFIX=FILE fills one of several streams; may be repeated',
       schema: z.array(z.string()).default([]),
       repeated: true,
     },
