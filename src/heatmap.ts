@@ -2,4 +2,4 @@
 
 export { type ClassifierOptions, type LoadedClassifier, loadClassifier } from './segment/classifier.js';
 export { classifierSource, type HeatSource, modelSource } from './segment/heat-source.js';
-export { HeatMap, type HeatmapOptions, heatmap, heatmapCosts } from './segment/heatmap.js';
+export { HeatMap, type HeatmapOptions, type HeatPictureOptions, heatmap, heatmapCosts } from './segment/heatmap.js';

@@ -1,6 +1,6 @@
 /**
  * @file The thousand classes of ImageNet's classification task (ILSVRC 2012) in the order of every classifier's scores: WordNet's
- * words for each synset, as Caffe's `synset_words.txt` lists them; two public copies of that list agree. Facts, no choice of
+ * words for each synset, as Caffe's `synset_words.txt` lists them. Facts, no choice of
  * this project: names that appear twice (crane the bird and the machine) do so there.
  */
 

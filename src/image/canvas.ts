@@ -48,7 +48,8 @@ export function fill(canvas: Canvas, left: number, top: number, width: number, h
   }
 }
 
-export function canvasPng({ width, height, data }: Canvas): Promise<Uint8Array> {
-  const raw = { width, height, channels: 3 as const };
-  return sharp(data, { raw, limitInputPixels: false }).png({ compressionLevel: 6 }).toBuffer();
-}
+const raw = ({ width, height, data }: Canvas) =>
+  sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false });
+
+export const canvasPng = (canvas: Canvas): Promise<Uint8Array> => raw(canvas).png({ compressionLevel: 6 }).toBuffer();
+export const canvasJpeg = (canvas: Canvas): Promise<Uint8Array> => raw(canvas).jpeg({ quality: 85 }).toBuffer();

@@ -1,6 +1,6 @@
 /** @file A photograph in grey under the colors of a map of amounts, with the scale below: what a heat map looks like. */
 
-import { canvasPng, dimInk, fill, ink, withStrip, write, zoomFor } from './canvas.js';
+import { type Canvas, dimInk, fill, ink, withStrip, write, zoomFor } from './canvas.js';
 import { inferno } from './color-map.js';
 import { glyphHeight, glyphWidth } from './font.js';
 import type { Picture } from './picture.js';
@@ -49,8 +49,8 @@ const show = (n: number): string => {
         : n.toExponential(0);
 };
 
-/** A PNG: the picture in grey, tinted where the map reaches, and a strip with the color scale below. */
-export function heatOverlay(picture: Picture, grid: HeatGrid, options: HeatOverlayOptions): Promise<Uint8Array> {
+/** The picture in grey, tinted where the map reaches, and a strip with the color scale below. */
+export function heatOverlay(picture: Picture, grid: HeatGrid, options: HeatOverlayOptions): Canvas {
   const { width, height } = picture;
   const { opacity = 0.65, squares = false, range } = options;
   const columns = places(width, grid.width, grid.first[0], grid.step[0], squares);
@@ -92,5 +92,5 @@ export function heatOverlay(picture: Picture, grid: HeatGrid, options: HeatOverl
   for (let x = bar.left; x < bar.right; x++) {
     fill(canvas, x, top, 1, line, inferno[Math.round((255 * (x - bar.left)) / Math.max(1, bar.right - bar.left - 1))]!);
   }
-  return canvasPng(canvas);
+  return canvas;
 }

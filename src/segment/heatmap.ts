@@ -7,6 +7,7 @@ import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
 import type { Graph, Pair } from '../graph/ir.js';
 import { receptiveFields } from '../graph/receptive-field.js';
+import { type Canvas, canvasJpeg, canvasPng } from '../image/canvas.js';
 import { readPicture, resizePicture } from '../image/decode.js';
 import { heatOverlay } from '../image/heat-overlay.js';
 import type { ImageInput, Picture } from '../image/picture.js';
@@ -108,6 +109,13 @@ export async function heatmapCosts(
   return { ...denseCosts(source.map(size), options), size };
 }
 
+export interface HeatPictureOptions {
+  /** How much of the map's color is mixed in, 0 to 1. Default 0.65. */
+  readonly opacity?: number;
+  /** Cells as they were computed, instead of blended. Default false. */
+  readonly squares?: boolean;
+}
+
 /** A class's map for a picture. Plain data, no engine behind it. */
 export class HeatMap {
   readonly class: { readonly index: number; readonly names: readonly string[] };
@@ -162,10 +170,17 @@ export class HeatMap {
   /**
    * PNG of the photograph in grey under the map's colors, with the scale below: for probabilities 0 to 1, for scores from the
    * smallest to the largest.
-   *
-   * @param options.squares cells as they were computed, instead of blended
    */
-  toPNG(options: { readonly opacity?: number; readonly squares?: boolean } = {}): Promise<Uint8Array> {
+  toPNG(options: HeatPictureOptions = {}): Promise<Uint8Array> {
+    return canvasPng(this.#draw(options));
+  }
+
+  /** The same as a JPEG, which is smaller. */
+  toJPEG(options: HeatPictureOptions = {}): Promise<Uint8Array> {
+    return canvasJpeg(this.#draw(options));
+  }
+
+  #draw(options: HeatPictureOptions): Canvas {
     const { width, height, values } = this;
     return heatOverlay(
       this.#picture,

@@ -12,14 +12,23 @@ const folder = temporaryFolder();
 
 describe('pixelwise heatmap', () => {
   it('draws the class over the photograph', async () => {
-    const { code, stdout, stderr } = await pixelwise(['heatmap', photo, '--class', 'cat', '-o', folder, '--json']);
+    const { code, stdout, stderr } = await pixelwise([
+      'heatmap',
+      photo,
+      '--class',
+      'cat',
+      '-o',
+      folder,
+      '--json',
+      '--jpeg',
+    ]);
     expect([code, stderr]).toEqual([0, '']);
     const said = JSON.parse(stdout);
-    const file = join(folder, 'chelsea.heat-cat.png');
+    const file = join(folder, 'chelsea.heat-cat.jpg');
     expect(said).toMatchObject({ file, class: { index: 8, names: ['cat'] }, stride: 1, values: 'probability' });
     expect(said.range[1]).toBeGreaterThan(0.9);
-    const { width, height } = await sharp(await readFile(file)).metadata();
-    expect(width).toBe(451);
+    const { width, height, format } = await sharp(await readFile(file)).metadata();
+    expect([width, format]).toEqual([451, 'jpeg']);
     expect(height).toBeGreaterThan(300);
   });
 

@@ -1,6 +1,7 @@
 /** @file The color scale and the pictures of amounts. */
 
 import { describe, expect, it } from 'vitest';
+import { canvasPng } from '../../src/image/canvas.js';
 import { inferno } from '../../src/image/color-map.js';
 import { readPicture } from '../../src/image/decode.js';
 import { type HeatGrid, type HeatOverlayOptions, heatOverlay } from '../../src/image/heat-overlay.js';
@@ -35,8 +36,8 @@ describe('heatOverlay', () => {
     first: [first, first],
   });
   const draw = async (g: HeatGrid, options: Partial<HeatOverlayOptions> = {}) => {
-    const png = await heatOverlay(grey, g, { range: [0, 1], title: 'cat', unit: 'score', opacity: 1, ...options });
-    const { width, data, height } = await readPicture(png);
+    const canvas = heatOverlay(grey, g, { range: [0, 1], title: 'cat', unit: 'score', opacity: 1, ...options });
+    const { width, data, height } = await readPicture(await canvasPng(canvas));
     return { height, at: (x: number, y: number) => [...data.subarray(3 * (y * width + x), 3 * (y * width + x) + 3)] };
   };
 

@@ -60,6 +60,7 @@ const options = {
   },
   opacity: { flags: '--opacity <0..1>', description: 'how strongly the picture is tinted', schema: share(0.65) },
   squares: { flags: '--squares', description: 'show cells as squares instead of blending them', schema: flag },
+  jpeg: { flags: '--jpeg', description: 'write a JPEG, which is smaller than a PNG', schema: flag },
   threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
   maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
   json: { flags: '--json', description: 'print one JSON object', schema: flag },
@@ -88,9 +89,9 @@ async function sourceOf(o: Parsed<typeof options>): Promise<HeatSource> {
   return classifierSource(classifier, o.pooling);
 }
 
-const fileFor = (input: string, folder: string | undefined, map: HeatMap): string => {
+const fileFor = (input: string, folder: string | undefined, map: HeatMap, ending: string): string => {
   const word = (map.class.names[0] ?? String(map.class.index)).replace(/[^\p{L}\p{N}]+/gu, '-').toLowerCase();
-  return join(folder ?? dirname(input), `${basename(input, extname(input))}.heat-${word}.png`);
+  return join(folder ?? dirname(input), `${basename(input, extname(input))}.heat-${word}.${ending}`);
 };
 
 function asText(input: string, file: string, map: HeatMap): string {
@@ -146,9 +147,10 @@ export const heatmapCommand = command({
         ...(dense !== undefined && { dense }),
         ...(values !== undefined && { values }),
       });
-      const file = fileFor(input, o.out, map);
+      const file = fileFor(input, o.out, map, o.jpeg ? 'jpg' : 'png');
       if (o.out !== undefined) await makeFolder(o.out);
-      await writeFileAtomic(file, await map.toPNG({ opacity: o.opacity, squares: o.squares }));
+      const look = { opacity: o.opacity, squares: o.squares };
+      await writeFileAtomic(file, await (o.jpeg ? map.toJPEG(look) : map.toPNG(look)));
       const { width, height, kind, range, peak, inputSize, cost } = map;
       print(
         o.json
