@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, internal, PixelwiseError } from '../errors.js';
+import { threadFlags } from '../threads.js';
 import { checkAugment } from './augment.js';
 import { type Batch, type BatchMaker, type BatchOptions, batchMaker } from './batch.js';
 import type { Dataset } from './dataset.js';
@@ -114,7 +115,10 @@ function localMaker(make: BatchMaker): Maker {
 }
 
 function workerMaker(setup: WorkerSetup): Maker {
-  const worker = new Worker(new URL('./loader-worker.js', import.meta.url), { workerData: setup });
+  const worker = new Worker(new URL('./loader-worker.js', import.meta.url), {
+    workerData: setup,
+    execArgv: threadFlags(),
+  });
   const waiting = new Map<number, { resolve: (batch: Batch) => void; reject: (error: unknown) => void }>();
   const fail = (error: unknown): void => {
     for (const { reject } of waiting.values()) reject(error);

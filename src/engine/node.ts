@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
+import { threadFlags } from '../threads.js';
 import type {
   BackendName,
   CompileOptions,
@@ -34,7 +35,7 @@ const closedMessage = 'The engine was closed. Create a new one.';
 
 /** The engine's thread and the requests under way. */
 class Thread {
-  readonly #worker = new Worker(workerUrl);
+  readonly #worker = new Worker(workerUrl, { execArgv: threadFlags() });
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #closed: PixelwiseError | undefined;
