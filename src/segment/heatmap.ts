@@ -17,7 +17,7 @@ import { rarefy } from '../surgery/rarefy.js';
 import { shiftAndStitch } from '../surgery/stitch.js';
 import { findClass } from './find-class.js';
 import type { HeatSource } from './heat-source.js';
-import { reducedTo } from './segmenter.js';
+import { reducedTo } from './label-picture.js';
 
 /** How the map gets its density: as the network computes it, enlarged by the network's own last layers, or denser by surgery. */
 export const densities = ['coarse', 'deconvolved', 'rarefy', 'stitch'] as const;
