@@ -1,11 +1,12 @@
 /** @file Heat maps: a cell is the classifier on the crop beneath it; models, files, places, and what is refused. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTensor } from '../../src/data/normalize.js';
 import { createNodeEngine } from '../../src/engine/node.js';
+import { ortNode } from '../../src/engine/ort-node.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Graph } from '../../src/graph/ir.js';
 import { writeOnnx } from '../../src/graph/onnx/index.js';
@@ -21,6 +22,7 @@ import { Segmenter } from '../../src/segment/segmenter.js';
 import { writeSafetensors } from '../../src/weights/index.js';
 import { fill } from '../support/fill.js';
 import { runGraph } from '../support/run-graph.js';
+import { fixture } from '../support/shared.js';
 
 /** Blocks of color with a fine pattern. */
 function picture(width: number, height: number): Picture {
@@ -137,6 +139,23 @@ describe('a classifier without padding, from an ONNX file', () => {
     const { width } = await readPicture(await map.toPNG());
     expect(width).toBe(13);
   });
+});
+
+it('takes what PyTorch exports, with batch and size left open: a window of 224 is the file itself', async () => {
+  const path = fixture('classifier/dynamic.onnx');
+  const p = picture(224, 224);
+  const classifier = await loadClassifier(path);
+  const session = await ortNode.createSession(await readFile(path), [], { threads: 1, spin: false });
+  const feeds = new Map([['input', toTensor([p], classifier.preprocessing)]]);
+  const logits = (await session.run(feeds, ['out'], new Map())).get('out')!.data;
+  await session.dispose();
+  const slide = classifierSource(classifier, 'slide');
+  for (const k of [0, 4]) {
+    const { values } = await draw(p, slide, { class: String(k), values: 'score' });
+    expect(values).toHaveLength(1);
+    expect(values[0]).toBeCloseTo(Number(logits[k]), 4);
+  }
+  expect((await draw(picture(300, 260), slide, { class: '1', stride: 4 })).width).toBeGreaterThan(10);
 });
 
 describe('SqueezeNet 1.0', () => {
