@@ -91,10 +91,7 @@ export const crossEntropyRule: GradientRule<'SoftmaxCrossEntropyLoss'> = ({ b, n
   // Ignored pixels weigh nothing, whatever class stands for them.
   const target = b.op('Where', [isIgnored, b.int64([0]), labels], {});
   const classWeight = weights
-    ? b.reshape(
-        b.op('GatherElements', [weights, b.reshape(target, [sizeOf(labels.shape)])], { axis: 0 }),
-        labels.shape,
-      )
+    ? b.reshape(b.op('GatherElements', [weights, b.reshape(target, [sizeOf(labels.shape)])], { axis: 0 }), labels.shape)
     : b.scalar(1);
   const weight = b.op('Where', [isIgnored, b.scalar(0), classWeight], {});
   const total = () =>
@@ -110,9 +107,5 @@ export const crossEntropyRule: GradientRule<'SoftmaxCrossEntropyLoss'> = ({ b, n
   const spread = b.mul(b.op('Exp', [node.outputs[1]!], {}), perPixel);
   const own = b.reshape(target, [n, 1, ...space]);
   const taken = b.op('Neg', [perPixel], {});
-  return [
-    b.op('ScatterElements', [spread, own, taken], { axis: 1, reduction: 'add' }),
-    undefined,
-    undefined,
-  ];
+  return [b.op('ScatterElements', [spread, own, taken], { axis: 1, reduction: 'add' }), undefined, undefined];
 };
