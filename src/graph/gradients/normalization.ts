@@ -85,7 +85,7 @@ export const logSoftmaxRule: GradientRule<'LogSoftmax'> = ({ b, node, outputGrad
  * is ignored, divided by the sum of the weights for the mean.
  */
 export const crossEntropyRule: GradientRule<'SoftmaxCrossEntropyLoss'> = ({ b, node, outputGradients: [dLoss] }) => {
-  const [x, labels, weights] = node.inputs as [Value, Value, Value | undefined];
+  const [, labels, weights] = node.inputs as [Value, Value, Value | undefined];
   const { ignore_index, reduction } = node.attributes;
   const isIgnored = b.op('Equal', [labels, b.int64([ignore_index])], {});
   // Ignored pixels weigh nothing, whatever class stands for them.
