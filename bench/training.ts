@@ -17,7 +17,7 @@ interface Setup {
   readonly batch: number;
   /** The outputs that a loss looks at; batch normalisation, where there is any, takes the batch's statistics. */
   readonly outputs: readonly string[];
-  /** Labels are taken from every n-th row and column: the stride of the score map that the loss looks at. */
+  /** The peer takes labels from every n-th row and column: the stride of the score map that the loss looks at. */
   readonly step: number;
 }
 
@@ -35,13 +35,10 @@ interface StepReply extends Message {
   readonly processor: number;
 }
 
-/** The network, with the score map that its loss looks at as `scores`. */
 function graphOf({ network, size, batch, outputs }: Setup): Graph {
   const auxiliary = outputs.includes('auxiliary');
   const o = { classes: common.classes, size: [size, size] as const, batch, outputs, auxiliary };
-  const graph = networkGraph(findNetwork(network), o);
-  const renamed = graph.outputs.map((output) => (output.name === 'low' ? { ...output, name: 'scores' } : output));
-  return { ...graph, outputs: renamed };
+  return networkGraph(findNetwork(network), o);
 }
 
 /** What each learned parameter is drawn from, for both sides, and how it learns. */
@@ -78,28 +75,21 @@ function bilinear([channels = 0, , k = 0]: readonly number[]): Float32Array {
 const withoutDropout = (graph: Graph): Graph =>
   rewrite(graph, (node, inputs) => (node.op === 'Dropout' ? [inputs[0]!] : undefined)).b.finish();
 
-/** One label map per picture, cut down to every n-th row and column. */
-function labelsOf({ size, batch, step }: Setup): Uint8Array {
-  const side = Math.ceil(size / step);
-  const labels = new Uint8Array(batch * side * side);
-  for (let n = 0; n < batch; n++) {
-    const whole = squares(size, common.classes, 1001 + n);
-    for (let i = 0; i < side * side; i++) {
-      labels[n * side * side + i] = whole[Math.floor(i / side) * step * size + (i % side) * step]!;
-    }
-  }
+/** One label map per picture. */
+function labelsOf({ size, batch }: Setup): Uint8Array {
+  const labels = new Uint8Array(batch * size * size);
+  for (let n = 0; n < batch; n++) labels.set(squares(size, common.classes, 1001 + n), n * size * size);
   return labels;
 }
 
 async function ourSide(setup: Setup): Promise<void> {
-  const { size, batch, step: stride, outputs } = setup;
+  const { size, batch, outputs } = setup;
   const { threads, rate, momentum, weightDecay } = common;
   const engine = createNodeEngine({ threads, backend: 'native' });
   let step: TrainingStep | undefined;
   let update = 0;
-  const side = Math.ceil(size / stride);
   const image = floats([batch, 3, size, size], fill(batch * 3 * size * size, 1.7, 1000));
-  const labels = tensor('uint8', [batch, side, side], labelsOf(setup));
+  const labels = tensor('uint8', [batch, size, size], labelsOf(setup));
   await serve(async ({ kind, dropout }) => {
     if (kind === 'start') {
       await step?.dispose();
@@ -108,6 +98,7 @@ async function ourSide(setup: Setup): Promise<void> {
         optimizer: { kind: 'sgd', momentum, weightDecay },
         seed: 1337,
         transfer: true,
+        on: outputs.includes('low') ? 'low' : 'scores',
         ...(outputs.includes('auxiliary') && { auxiliary: common.auxiliary }),
       });
       return {};

@@ -10,6 +10,7 @@ import type { Backend, ExternalData, Session, SessionOptions } from './backend.j
 import { loadOrtApi, type OrtApi, type Pointer } from './ort-api.js';
 import { checkFeedable } from './ort-errors.js';
 import { ortLibraryPath } from './ort-library.js';
+import { withoutBufferReuse } from './ort-reuse.js';
 
 /** ORT_LOGGING_LEVEL_ERROR, ORT_ENABLE_ALL, OrtArenaAllocator, OrtMemTypeDefault. */
 const constants = { logErrors: 3, optimizeAll: 99, arena: 1, ordinaryMemory: 0 } as const;
@@ -130,6 +131,7 @@ function configure({ api }: Runtime, options: Pointer, external: readonly Extern
   api.call(what, 'SetSessionLogSeverityLevel', options, constants.logErrors);
   api.call(what, 'SetSessionGraphOptimizationLevel', options, constants.optimizeAll);
   api.call(what, 'AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', o.spin ? '1' : '0');
+  withoutBufferReuse(api, options);
   // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
   api.call(what, 'DisableMemPattern', options);
   if (external.length > 0) {

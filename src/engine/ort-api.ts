@@ -20,7 +20,10 @@ const functions = {
   CreateSessionFromArray: [8, 'void *', 'void *', 'void *', 'size_t', 'void *', 'out'],
   Run: [9, 'void *', 'void *', 'void *', 'const char **', 'void **', 'size_t', 'const char **', 'size_t', 'void **'],
   CreateSessionOptions: [10, 'void *', 'out'],
+  EnableMemPattern: [16, 'void *', 'void *'],
   DisableMemPattern: [17, 'void *', 'void *'],
+  EnableCpuMemArena: [18, 'void *', 'void *'],
+  DisableCpuMemArena: [19, 'void *', 'void *'],
   SetSessionLogSeverityLevel: [22, 'void *', 'void *', 'int'],
   SetSessionGraphOptimizationLevel: [23, 'void *', 'void *', 'int'],
   SetIntraOpNumThreads: [24, 'void *', 'void *', 'int'],
@@ -64,6 +67,10 @@ export interface OrtApi {
   text(pointer: Pointer): string;
   /** The address of an array's first byte. */
   addressOf(data: ArrayBufferView): Pointer;
+  /** Memory of ONNX Runtime's as it stands; writing to it changes it. */
+  bytesAt(pointer: Pointer, length: number): Uint8Array;
+  /** Of the library: `1.30.0`. */
+  readonly version: string;
 }
 
 type Native = (...args: readonly unknown[]) => unknown;
@@ -88,7 +95,7 @@ export async function loadOrtApi(library: string): Promise<OrtApi> {
   });
   keepLoaded(koffi, library);
   const base = koffi.load(library).func('void *OrtGetApiBase()')() as Pointer;
-  const [getApi] = koffi.decode(base, 'void *', 2) as [Pointer];
+  const [getApi, getVersion] = koffi.decode(base, 'void *', 2) as [Pointer, Pointer];
   const api = koffi.call(getApi, koffi.proto('void *', ['uint32_t']), apiVersion) as Pointer | null;
   if (!api) throw ortFailure('be called', `it lacks version ${apiVersion} of its API. Update onnxruntime-node`);
   const last = Math.max(...Object.values(functions).map(([index]) => index));
@@ -123,5 +130,7 @@ export async function loadOrtApi(library: string): Promise<OrtApi> {
     release: (name, pointer) => void native[name](pointer),
     text: (pointer) => koffi.decode.string(pointer),
     addressOf: (data) => koffi.address(data),
+    bytesAt: (pointer, length) => new Uint8Array(koffi.view(pointer, length)),
+    version: String(koffi.call(getVersion, koffi.proto('const char *', []))),
   };
 }

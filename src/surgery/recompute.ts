@@ -37,16 +37,24 @@ function activations(graph: Graph, forward: readonly Node[]): Set<Value> {
   return found;
 }
 
+/** Which of a group's values are made anew, and which of those that enter it hide that this is done twice. */
+interface Kind {
+  again(v: Value): boolean;
+  gated(v: Value): boolean;
+}
+
 /** The inner maps of one segment, as the backward pass gets to read them. */
 class Segment {
   readonly #makers: Group;
   readonly #b: GraphBuilder;
   readonly #copies = new Map<Value, Value>();
   readonly #token: Value;
+  readonly #kind: Kind;
 
   /** `made` lies on the way back, behind this segment: what depends on it is not computed before. */
-  constructor(b: GraphBuilder, makers: Group, made: Value) {
+  constructor(b: GraphBuilder, makers: Group, made: Value, kind: Kind) {
     this.#b = b;
+    this.#kind = kind;
     this.#makers = makers;
     const one = b.reshape(
       b.slice(
@@ -64,16 +72,16 @@ class Segment {
    * A value of the segment made once more. What enters the segment passes a choice between itself and itself: without that,
    * the engine would notice that the same was computed before, and keep it.
    */
-  again(v: Value, isActivation: (v: Value) => boolean): Value {
+  again(v: Value): Value {
     const known = this.#copies.get(v);
     if (known) return known;
-    const maker = isActivation(v) ? this.#makers.get(v) : undefined;
+    const maker = this.#kind.again(v) ? this.#makers.get(v) : undefined;
     if (!maker) {
-      const gated = isActivation(v) ? this.#b.op('Where', [this.#token, v, v], {}) : v;
+      const gated = this.#kind.gated(v) ? this.#b.op('Where', [this.#token, v, v], {}) : v;
       this.#copies.set(v, gated);
       return gated;
     }
-    const inputs = maker.inputs.map((input) => input && this.again(input, isActivation));
+    const inputs = maker.inputs.map((input) => input && this.again(input));
     const outputs = this.#b.node(maker.op, inputs, maker.attributes, { outputs: maker.outputs.length });
     maker.outputs.forEach((old, i) => {
       this.#copies.set(old, outputs[i]!);
@@ -111,23 +119,35 @@ export function segmentsOf(graph: Graph, forwardNodes: number, segments: number)
  * The training graph with less memory for more time: what a group holds is made anew when the way back first asks for it.
  *
  * @param forwardNodes how many of its first nodes are the forward pass; the others are the gradients
+ * @param kernels groups that hold what is made from parameters and constants alone
  */
-export function recompute(graph: Graph, forwardNodes: number, groups: readonly Group[]): Graph {
+export function recompute(
+  graph: Graph,
+  forwardNodes: number,
+  groups: readonly Group[],
+  kernels: readonly Group[] = [],
+): Graph {
   const forward = graph.nodes.slice(0, forwardNodes);
   const known = activations(graph, forward);
   const isActivation = (v: Value): boolean => known.has(v);
-  const homes = new Map(groups.flatMap((group) => [...group.keys()].map((v) => [v, group] as const)));
+  const constants = new Set(graph.constants.map((c) => c.value));
+  const maps: Kind = { again: isActivation, gated: isActivation };
+  // A constant is smaller than the parameter that it is applied to.
+  const parameters: Kind = { again: () => true, gated: (v) => constants.has(v) };
+  const homes = new Map<Value, { readonly group: Group; readonly kind: Kind }>();
+  for (const group of groups) for (const v of group.keys()) if (isActivation(v)) homes.set(v, { group, kind: maps });
+  for (const group of kernels) for (const v of group.keys()) homes.set(v, { group, kind: parameters });
   const b = new GraphBuilder(graph.name, { ...graph, nodes: forward, outputs: [] });
   const moved = new Map<Value, Value>();
   const opened = new Map<Group, Segment>();
   let behind: Value | undefined;
   for (const node of graph.nodes.slice(forwardNodes)) {
     const inputs = node.inputs.map((v) => {
-      const group = v && isActivation(v) ? homes.get(v) : undefined;
-      if (!v || !group || !behind) return v && (moved.get(v) ?? v);
-      const open = opened.get(group) ?? new Segment(b, group, behind);
-      opened.set(group, open);
-      return open.again(v, isActivation);
+      const home = v && homes.get(v);
+      if (!v || !home || !behind) return v && (moved.get(v) ?? v);
+      const open = opened.get(home.group) ?? new Segment(b, home.group, behind, home.kind);
+      opened.set(home.group, open);
+      return open.again(v);
     });
     const outputs = b.node(node.op, inputs, node.attributes, { outputs: node.outputs.length, name: node.name });
     node.outputs.forEach((v, i) => {

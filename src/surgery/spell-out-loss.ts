@@ -11,8 +11,13 @@ import { sizeOf } from '../graph/tensor.js';
 /** Logarithms of the soft-max along axis 1; the maximum is taken out first, so that no power overflows. */
 function logSoftmax(b: GraphBuilder, x: Value): Value {
   const shifted = b.sub(x, b.op('ReduceMax', [x], { axes: [1], keepdims: 1 }));
-  const sum = b.reduceSum(b.op('Exp', [shifted], {}), [1], true);
-  return b.sub(shifted, b.op('Log', [sum], {}));
+  // One picture after the other: the powers need no second map of the whole batch.
+  const pictures = x.shape[0]!;
+  const sums = Array.from({ length: pictures }, (_, i) => {
+    const own = pictures === 1 ? shifted : b.slice(shifted, [0], [i], [i + 1]);
+    return b.reduceSum(b.op('Exp', [own], {}), [1], true);
+  });
+  return b.sub(shifted, b.op('Log', [pictures === 1 ? sums[0]! : b.concat(sums, 0)], {}));
 }
 
 /** The summed loss and the log-probabilities, as the operator defines them. */

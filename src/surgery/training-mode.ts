@@ -75,8 +75,6 @@ export function trainingMode(graph: Graph, options: { batchNorm?: 'batch' | 'fro
       masks.push(mask);
       return [b.mul(x, b.input(mask.input, 'float32', x.shape), node.name)];
     }
-    // The gradient needs the positions of the maxima: found once, on the way forward.
-    if (node.op === 'MaxPool') return b.node('MaxPool', inputs, node.attributes, { outputs: 2, name: node.name });
     if (node.op === 'BatchNormalization' && options.batchNorm !== 'frozen') {
       return batchStatistics(node, inputs, b, statistics);
     }

@@ -88,22 +88,39 @@ function transformedTiles(b: GraphBuilder, x: Value, { tiles }: Tiling): Value {
   return b.reshape(b.transpose(b.reshape(maps, [n, c, 16, count]), [2, 1, 0, 3]), [16, c, n * count]);
 }
 
+/** For each convolution in Winograd's form, the names of some of its nodes. */
+interface Made {
+  /** Those that transform the tiles: four times the map, cheaply made anew. */
+  readonly tiles: readonly (readonly string[])[];
+  /** Those that transform the kernels, to nearly twice their size. */
+  readonly kernels: readonly (readonly string[])[];
+}
+type Note = (kind: keyof Made, names: readonly string[]) => void;
+
 /** Winograd's form of a convolution x [N, C, H, W] with w [O, C, 3, 3]. */
 function winogradConv(
   b: GraphBuilder,
   [x, w, y]: readonly [Value, Value, Value],
   pads: ConvAttributes['pads'],
   t: Tiling,
-  note: (names: readonly string[]) => void,
+  note: Note,
 ): Value {
   const [o, c] = w.shape as [number, number];
   const [n, , height, width] = y.shape as [number, number, number, number];
   const matrix = b.constant(floats([16, 9], square(kernels)), 'kernels');
   const product = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
-  const u = b.reshape(b.op('Gemm', [matrix, b.reshape(w, [o * c, 9])], product), [16, o, c]);
-  const before = b.nodes.length;
-  const v = transformedTiles(b, phases(b, x, pads, t), t);
-  note(b.nodes.slice(before).map((node) => node.name));
+  const noted = (kind: keyof Made, make: () => Value): Value => {
+    const before = b.nodes.length;
+    const made = make();
+    note(
+      kind,
+      b.nodes.slice(before).map((node) => node.name),
+    );
+    return made;
+  };
+  const flat = b.reshape(w, [o * c, 9]);
+  const u = noted('kernels', () => b.reshape(b.op('Gemm', [matrix, flat], product), [16, o, c]));
+  const v = noted('tiles', () => transformedTiles(b, phases(b, x, pads, t), t));
   const m = b.op('MatMul', [u, v], {});
   const back = b.constant(floats([4, 16], square(results)), 'results');
   const { dilation: d, tiles, covered } = t;
@@ -117,7 +134,7 @@ function tiled(
   node: Node,
   inputs: readonly (Value | undefined)[],
   b: GraphBuilder,
-  note: (names: readonly string[]) => void,
+  note: Note,
 ): readonly Value[] | undefined {
   if (node.op !== 'Conv') return undefined;
   const { strides, dilations, group, pads } = node.attributes;
@@ -131,15 +148,13 @@ function tiled(
   return [bias ? b.add(sum, b.reshape(bias, [1, bias.shape[0]!, 1, 1]), node.name) : sum];
 }
 
-export interface Winograd {
+export interface Winograd extends Made {
   readonly graph: Graph;
-  /** For each of its convolutions the names of the nodes that transform the tiles: four times the map, cheaply made anew. */
-  readonly tiles: readonly (readonly string[])[];
 }
 
 /** The graph with those 3x3 convolutions in Winograd's form that gain by it; the numbers are the same up to rounding. */
 export function winograd(graph: Graph): Winograd {
-  const tiles: (readonly string[])[] = [];
-  const { b } = rewrite(graph, (node, inputs, b) => tiled(node, inputs, b, (names) => tiles.push(names)));
-  return { graph: b.finish(), tiles };
+  const made: { [K in keyof Made]: (readonly string[])[] } = { tiles: [], kernels: [] };
+  const { b } = rewrite(graph, (node, inputs, b) => tiled(node, inputs, b, (kind, names) => made[kind].push(names)));
+  return { graph: b.finish(), ...made };
 }

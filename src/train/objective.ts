@@ -123,15 +123,15 @@ function totalLoss(b: GraphBuilder, network: Graph, outputs: ReadonlyMap<string,
   return { loss: terms.reduce((p, q) => b.add(p, q)), samples, heads: Object.keys(heads) };
 }
 
-/** What is made twice: segments where they were asked for, otherwise only the tiles of Winograd's convolutions. */
-function thriftier(graph: Graph, forward: number, { tiles }: Winograd, checkpointing: number): Graph {
-  if (checkpointing > 1) return recompute(graph, forward, segmentsOf(graph, forward, checkpointing));
+/** What is made twice: the kernels of Winograd's convolutions, and segments where they were asked for, otherwise their tiles. */
+function thriftier(graph: Graph, forward: number, { tiles, kernels }: Winograd, checkpointing: number): Graph {
   const nodes = new Map(graph.nodes.slice(0, forward).map((node) => [node.name, node]));
   const groupOf = (names: readonly string[]): Group =>
     new Map(
       names.flatMap((name) => nodes.get(name) ?? []).flatMap((node) => node.outputs.map((v) => [v, node] as const)),
     );
-  return recompute(graph, forward, tiles.map(groupOf));
+  const maps = checkpointing > 1 ? segmentsOf(graph, forward, checkpointing) : tiles.map(groupOf);
+  return recompute(graph, forward, maps, kernels.map(groupOf));
 }
 
 /**

@@ -61,8 +61,8 @@ async function results({ graph, masks }: Objective): Promise<Record<string, Tens
 
 /** Elements that the forward pass makes and the way back reads: what has to be kept between. */
 function kept({ nodes }: Graph): number {
-  // The way back begins with the labels' own probabilities.
-  const end = nodes.findIndex((node) => node.op === 'OneHot');
+  // The way back begins where the labels' own scores are taken out.
+  const end = nodes.findIndex((node) => node.op === 'ScatterElements');
   const made = new Set(nodes.slice(0, end).flatMap((node) => node.outputs));
   const read = new Set(nodes.slice(end).flatMap((node) => node.inputs.filter((v) => v && made.has(v))));
   return [...read].reduce((n, v) => n + sizeOf(v!.shape), 0);

@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from '../builder.js';
 import type { Value } from '../ir.js';
-import { floats } from '../tensor.js';
+import { sizeOf } from '../tensor.js';
 import type { GradientRule } from './rule.js';
 
 /** Axes over which batch statistics are taken: all but the channels. */
@@ -85,24 +85,27 @@ export const logSoftmaxRule: GradientRule<'LogSoftmax'> = ({ b, node, outputGrad
  * is ignored, divided by the sum of the weights for the mean.
  */
 export const crossEntropyRule: GradientRule<'SoftmaxCrossEntropyLoss'> = ({ b, node, outputGradients: [dLoss] }) => {
-  const [x, labels, weights] = node.inputs as [Value, Value, Value | undefined];
-  const classes = x.shape[1]!;
+  const [, labels, weights] = node.inputs as [Value, Value, Value | undefined];
   const { ignore_index, reduction } = node.attributes;
   const isIgnored = b.op('Equal', [labels, b.int64([ignore_index])], {});
-  // A label outside 0..classes-1 gives a row of zeros, so an ignored label has weight zero everywhere.
-  const outside = b.int64([classes]);
-  const oneHot = b.op('OneHot', [b.op('Where', [isIgnored, outside, labels], {})], { depth: classes, axis: 1 });
-  const spatial = x.shape.slice(2).map(() => 1);
-  const weighted = weights ? b.mul(oneHot, b.reshape(weights, [1, classes, ...spatial])) : oneHot;
-  const weight = b.reduceSum(weighted, [1], true);
-  const probability = b.op('Exp', [node.outputs[1]!], {});
-  const perScore = b.sub(b.mul(probability, weight), weighted);
-  if (reduction === 'sum') return [b.mul(perScore, dLoss!), undefined, undefined];
-  const total = b.reduceSum(
-    weight,
-    weight.shape.map((_, i) => i),
-  );
+  // Ignored pixels weigh nothing, whatever class stands for them.
+  const target = b.op('Where', [isIgnored, b.int64([0]), labels], {});
+  const classWeight = weights
+    ? b.reshape(b.op('GatherElements', [weights, b.reshape(target, [sizeOf(labels.shape)])], { axis: 0 }), labels.shape)
+    : b.scalar(1);
+  const weight = b.op('Where', [isIgnored, b.scalar(0), classWeight], {});
+  const total = () =>
+    b.reduceSum(
+      weight,
+      weight.shape.map((_, i) => i),
+    );
   // A batch without a single labelled pixel has no gradient, not an infinite one.
-  const safe = b.op('Max', [total, b.constant(floats([], [1e-12]))], {});
-  return [b.mul(perScore, b.div(dLoss!, safe)), undefined, undefined];
+  const factor = reduction === 'sum' ? dLoss! : b.div(dLoss!, b.op('Max', [total(), b.scalar(1e-12)], {}));
+  const [n, ...space] = labels.shape as [number, ...number[]];
+  const perPixel = b.reshape(b.mul(weight, factor), [n, 1, ...space]);
+  // One map of the scores' size all the way: each of these operators writes over what it reads.
+  const spread = b.mul(b.op('Exp', [node.outputs[1]!], {}), perPixel);
+  const own = b.reshape(target, [n, 1, ...space]);
+  const taken = b.op('Neg', [perPixel], {});
+  return [b.op('ScatterElements', [spread, own, taken], { axis: 1, reduction: 'add' }), undefined, undefined];
 };

@@ -5,18 +5,25 @@ import type { NodeOf, OpAttributes, Value } from '../ir.js';
 import { floats, sizeOf } from '../tensor.js';
 import type { GradientRule } from './rule.js';
 
+/** Zeros [count] that the engine cannot work out beforehand: it would keep them for good, a map for every pool. */
+function zeros(b: GraphBuilder, some: Value, count: number): Value {
+  const one = b.slice(some, [0], [0], [1]);
+  return b.op('Expand', [b.cast(b.op('Greater', [one, one], {}), 'float32')], { shape: [count] });
+}
+
 /** The maximum's position gets the whole gradient; ties go to the first one in row-major order, as in PyTorch. */
 export const maxPoolRule: GradientRule<'MaxPool'> = ({ b, node, outputGradients: [dy] }) => {
   const x = node.inputs[0]!;
   const { kernel_shape, strides, pads } = node.attributes;
+  // Found on the way back: kept from the way forward, 64-bit positions would take twice the room of the map itself.
   const indices = node.outputs[1] ?? b.node('MaxPool', [x], node.attributes, { outputs: 2 })[1]!;
   const disjoint = strides.every((s, i) => s >= kernel_shape[i]!) && pads.every((p) => p === 0);
   if (disjoint) {
     return [b.op('MaxUnpool', [dy, indices], { kernel_shape, strides, output_shape: x.shape })];
   }
-  const zero = b.op('Expand', [b.constant(floats([1], [0]))], { shape: [sizeOf(x.shape)] });
   const count = sizeOf(dy!.shape);
-  const flat = b.op('ScatterElements', [zero, b.reshape(indices, [count]), b.reshape(dy!, [count])], {
+  const flowing = b.reshape(dy!, [count]);
+  const flat = b.op('ScatterElements', [zeros(b, flowing, sizeOf(x.shape)), b.reshape(indices, [count]), flowing], {
     axis: 0,
     reduction: 'add',
   });
