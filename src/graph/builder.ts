@@ -32,6 +32,8 @@ export interface PoolOptions {
 }
 
 export interface ParameterOptions {
+  /** Element type; float32 by default. */
+  readonly dtype?: DType;
   readonly init?: Init;
   readonly trainable?: boolean;
   readonly rate?: number;
@@ -119,20 +121,20 @@ export class GraphBuilder {
     return value;
   }
 
-  /** A float32 tensor filled from weights, or from `init` (zeros by default). Asking again for a name shares the parameter. */
+  /** A tensor (float32 by default) filled from weights, or from `init` (zeros by default). Asking again for a name shares the parameter. */
   parameter(name: string, shape: Shape, options: ParameterOptions = {}): Value {
     const known = this.#parameters.get(name);
     if (known) {
-      if (formatShape(known.value.shape) !== formatShape(shape)) {
-        throw new PixelwiseError(
-          'ERR_GRAPH',
-          `Parameter '${name}' is used as ${formatShape(known.value.shape)} and as ${formatShape(shape)}.`,
-        );
+      const [before, now] = [known.value, { dtype: options.dtype ?? 'float32', shape }].map(
+        (v) => `${v.dtype} ${formatShape(v.shape)}`,
+      );
+      if (before !== now) {
+        throw new PixelwiseError('ERR_GRAPH', `Parameter '${name}' is used as ${before} and as ${now}.`);
       }
       return known.value;
     }
     const { init = { kind: 'constant', value: 0 }, trainable = true, rate = 1, decay = 1 } = options;
-    const value = this.#claim({ name, dtype: 'float32', shape });
+    const value = this.#claim({ name, dtype: options.dtype ?? 'float32', shape });
     this.#parameters.set(name, { value, init, trainable, rate, decay });
     return value;
   }

@@ -122,6 +122,8 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Equal: sameForAll,
   Where: sameForAll,
   Cast: same,
+  QuantizeLinear: same,
+  DequantizeLinear: same,
   Dropout: same,
   Concat: (n) => (alongChannels(true, [n.attributes.axis]) ? sameForAll(n) : []),
   Slice: first((n, bottom) => {

@@ -74,6 +74,10 @@ export interface OpAttributes {
   Equal: Record<never, never>;
   Where: Record<never, never>;
   Cast: { readonly to: DType };
+  /** Inputs: x, scale, and the zero point, whose element type is the result's. A scale per channel lies along `axis`. */
+  QuantizeLinear: { readonly axis: number };
+  /** Inputs: whole numbers, scale, and their zero point. A scale per channel lies along `axis`. */
+  DequantizeLinear: { readonly axis: number };
   /** The identity outside training; `trainable()` replaces it by a multiplication with a seeded mask. */
   Dropout: { readonly ratio: number };
   // Movement

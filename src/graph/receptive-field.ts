@@ -111,6 +111,8 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Equal: same,
   Where: same,
   Cast: same,
+  QuantizeLinear: same,
+  DequantizeLinear: same,
   Dropout: same,
   Concat(n, bottom, axis) {
     const { axis: a } = n.attributes;

@@ -72,6 +72,17 @@ function checkBias(op: OpType, bias: Value | undefined, channels: number): void 
   }
 }
 
+/** x, zero point and scale, of which the latter two have one value, or one per cell of x along the axis. */
+function quantization(op: OpType, inputs: readonly (Value | undefined)[], axis: number): [Value, Value, Value] {
+  const [x, scale, zeroPoint] = [0, 1, 2].map((i) => required(op, inputs, i)) as [Value, Value, Value];
+  for (const v of [scale, zeroPoint]) {
+    if (sizeOf(v.shape) === 1) continue;
+    if (v.shape.length === 1 && v.shape[0] === x.shape[normalizeAxis(op, axis, x.shape.length)]) continue;
+    refuse(op, `'${v.name}' (${formatShape(v.shape)}) is neither one number nor one per cell of axis ${axis} of '${x.name}'.`);
+  }
+  return [x, zeroPoint, scale];
+}
+
 function broadcasting(op: OpType, dtype?: DType): ShapeRule<OpType> {
   return (inputs) => {
     const a = required(op, inputs, 0);
@@ -187,6 +198,17 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     return [{ dtype: a.dtype, shape: broadcastShapes('Where', c.shape, broadcastShapes('Where', a.shape, b.shape)) }];
   },
   Cast: (inputs, { to }) => [{ dtype: to, shape: required('Cast', inputs, 0).shape }],
+  QuantizeLinear: (inputs, { axis }) => {
+    const [x, zeroPoint] = quantization('QuantizeLinear', inputs, axis);
+    return [{ dtype: zeroPoint.dtype, shape: x.shape }];
+  },
+  DequantizeLinear: (inputs, { axis }) => {
+    const [x, zeroPoint, scale] = quantization('DequantizeLinear', inputs, axis);
+    if (zeroPoint.dtype !== x.dtype) {
+      refuse('DequantizeLinear', `'${x.name}' is ${x.dtype}, its zero point '${zeroPoint.name}' is ${zeroPoint.dtype}.`);
+    }
+    return [{ dtype: scale.dtype, shape: x.shape }];
+  },
   Dropout: like('Dropout'),
   Concat(inputs, { axis }) {
     const first = required('Concat', inputs, 0);

@@ -59,7 +59,7 @@ describe('parameters', () => {
   it('of two shapes are refused', () => {
     const [b] = start();
     b.parameter('w', [3, 2]);
-    expect(() => b.parameter('w', [2, 3])).toThrow("Parameter 'w' is used as 3x2 and as 2x3.");
+    expect(() => b.parameter('w', [2, 3])).toThrow("Parameter 'w' is used as float32 3x2 and as float32 2x3.");
   });
 });
 

@@ -39,6 +39,8 @@ export const gradientRules: { [O in OpType]: GradientRule<O> | null } = {
   Equal: null,
   Where: elementwise.whereRule,
   Cast: null,
+  QuantizeLinear: null,
+  DequantizeLinear: null,
   Dropout: null,
   Concat: movement.concatRule,
   Slice: movement.sliceRule,

@@ -188,6 +188,8 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
   Equal: binary,
   Where: { inputs: [3, 3], fields: {} },
   Cast: { inputs: [1, 1], fields: { to: attribute(elementType) }, others: { saturate: ['1'] } },
+  QuantizeLinear: { inputs: [3, 3], fields: { axis: axis(1) } },
+  DequantizeLinear: { inputs: [3, 3], fields: { axis: axis(1) } },
   Dropout: {
     inputs: [1, 1],
     fields: { ratio: input(float, 1, () => 0.5) },
