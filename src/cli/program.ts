@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   crf: async () => (await import('./commands/crf.js')).crfCommand,
   models: async () => (await import('./commands/models.js')).models,
   export: async () => (await import('./commands/export.js')).exportCommand,
+  quantize: async () => (await import('./commands/quantize.js')).quantizeCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,
   data: async () => (await import('./commands/data.js')).dataCommand,
 };

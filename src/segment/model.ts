@@ -10,8 +10,10 @@ import { nearest } from '../nearest.js';
 import { findNetwork } from '../nets/catalogue.js';
 import { type Network, networkGraph } from '../nets/network.js';
 import { findPublished, published } from '../nets/published.js';
+import { quantizedNetwork } from '../surgery/quantize/network.js';
 import { matchWeights } from '../weights/load.js';
 import { type ModelDescription, readModel } from '../weights/model.js';
+import { checkWholeNumbers } from '../weights/quantized.js';
 import { isSafetensors } from '../weights/safetensors.js';
 import { defaultModel } from './default-model.js';
 
@@ -52,19 +54,21 @@ export interface LoadedModel {
   readonly file: string;
   readonly description: ModelDescription;
   readonly network: Network;
-  /** float32, one for every parameter of the network. */
+  /** One for every parameter of the network, float32 but for the whole numbers of a quantised one. */
   readonly tensors: NamedTensors;
 }
 
 /** Network and weights of a description, checked against each other; tensors that are no parameters are left out. */
 export function fitModel(file: string, description: ModelDescription, tensors: NamedTensors): LoadedModel {
-  const network = findNetwork(description.network);
+  const own = findNetwork(description.network);
+  const network = description.quantized ? quantizedNetwork(own, description.quantized) : own;
   const { parameters } = networkGraph(network, {
     classes: description.classes.length,
     size: network.inputSize,
     auxiliary: false,
   });
-  const expected = parameters.map((p) => ({ name: p.value.name, shape: p.value.shape }));
+  const expected = parameters.map((p) => p.value);
+  checkWholeNumbers(expected, tensors, file);
   // A checkpoint carries its optimiser's state along, under the parameters' names behind a slash.
   const wanted = new Set(expected.map((e) => e.name));
   const weights = new Map([...tensors].filter(([name]) => wanted.has(name) || !name.includes('/')));

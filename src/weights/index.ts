@@ -6,6 +6,7 @@ import { isCaffemodel, readCaffemodel } from './caffemodel.js';
 import { isNpy, readNpy, readNpz } from './npy.js';
 import { isOnnx, readOnnx } from './onnx.js';
 import { isLegacyTorch, readPth } from './pth.js';
+import { dequantized } from './quantized.js';
 import { isSafetensors, readSafetensors } from './safetensors.js';
 import { describeUnknown } from './unknown.js';
 import { firstZipName } from './zip.js';
@@ -51,7 +52,7 @@ const formats: readonly WeightFormat[] = [
  * (`.caffemodel`).
  *
  * Names are the file's own (of a PyTorch checkpoint, the path: see `stateDictOf`). Tensors may be views into `bytes` and
- * may share memory: copy before writing to them.
+ * may share memory: copy before writing to them. Whole numbers that come with a scale are real numbers again.
  *
  * @param bytes the whole file
  * @param fileName names the file in errors; it does not choose the format
@@ -63,7 +64,8 @@ export function readWeights(bytes: Uint8Array, fileName: string): WeightFile {
     const known = formats.map(({ name }) => name).join(', ');
     throw formatError(fileName, `${describeUnknown(bytes)} Expected one of: ${known}.`);
   }
-  const { tensors, metadata } = format.read(bytes, fileName);
+  const { tensors: stored, metadata } = format.read(bytes, fileName);
+  const tensors = dequantized(stored);
   if (tensors.size === 0) {
     throw formatError(fileName, `a ${format.name} file without a single tensor. Expected the weights of a network.`);
   }

@@ -1,13 +1,15 @@
 /** @file Fits the tensors of a file to a network's own list of parameters, or says in one message why they do not fit. */
 
 import { PixelwiseError } from '../errors.js';
-import { formatShape, type NamedTensors, type Shape, sameShape, sizeOf, toFloat32 } from '../graph/tensor.js';
+import { type DType, formatShape, type NamedTensors, type Shape, sameShape, sizeOf, toFloat32 } from '../graph/tensor.js';
 import { quote } from './bytes.js';
 
 /** A parameter that a network wants. */
 export interface ExpectedTensor {
   readonly name: string;
   readonly shape: Shape;
+  /** Element type that it is converted to; float32 by default. Whole numbers are taken as they are. */
+  readonly dtype?: DType;
 }
 
 /** How a file differs from a network. All three empty: it fits. */
@@ -25,7 +27,7 @@ const IGNORED = /(^|\.)num_batches_tracked$/;
 const SHOWN = 8;
 
 /**
- * Matches tensors by name and shape and converts them to float32.
+ * Matches tensors by name and shape and converts them to float32, but for those that are wanted as whole numbers.
  *
  * @param expected the network's parameters
  * @param given tensors from a file; `num_batches_tracked` entries are dropped unless expected
@@ -41,10 +43,10 @@ export function matchWeights(
 ): { tensors: NamedTensors; report: WeightsReport } {
   const tensors: NamedTensors = new Map();
   const report: WeightsReport = { missing: [], unexpected: [], mismatched: [] };
-  for (const { name, shape } of expected) {
+  for (const { name, shape, dtype = 'float32' } of expected) {
     const t = given.get(name);
     if (t === undefined) report.missing.push(name);
-    else if (sameShape(t.shape, shape)) tensors.set(name, toFloat32(t));
+    else if (sameShape(t.shape, shape)) tensors.set(name, dtype === 'float32' ? toFloat32(t) : t);
     else report.mismatched.push({ name, expected: shape, received: t.shape });
   }
   const wanted = new Set(expected.map(({ name }) => name));

@@ -3,6 +3,7 @@
 import { PixelwiseError } from '../errors.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import type { Preprocessing, Triple } from '../image/preprocessing.js';
+import { isQuantization, type Quantization } from './quantized.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
 
 /** What the weights were trained for. Stored as JSON under the metadata key `pixelwise`. */
@@ -19,6 +20,8 @@ export interface ModelDescription {
   readonly longSide: number;
   /** Where the weights come from: recipe, updates, data. For people and logs. */
   readonly training?: Readonly<Record<string, string | number>>;
+  /** Of a quantised model: which layers compute on whole numbers, and the scales of the maps between them. */
+  readonly quantized?: Quantization;
 }
 
 const key = 'pixelwise';
@@ -61,6 +64,10 @@ const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, 
         !Array.isArray(v) &&
         Object.values(v).every((entry) => typeof entry === 'string' || typeof entry === 'number')),
     'names with texts or numbers',
+  ],
+  quantized: [
+    (v) => v === undefined || isQuantization(v),
+    'layers by name, and maps with a scale above 0 and a zero point from 0 to 255',
   ],
 };
 

@@ -6,7 +6,7 @@ import { PixelwiseError } from '../../errors.js';
 import type { Graph } from '../../graph/ir.js';
 import { countMacs } from '../../graph/macs.js';
 import { nearest } from '../../nearest.js';
-import { classifiers, networks } from '../../nets/catalogue.js';
+import { classifiers, findNetwork, networks } from '../../nets/catalogue.js';
 import { learnable } from '../../nets/count.js';
 import { type Classifier, classifierGraph, type Network, networkGraph } from '../../nets/network.js';
 import { parityOf, parityText } from '../../nets/parity-state.js';
@@ -59,8 +59,10 @@ const graphOf = (n: Network | Classifier): Graph =>
   'stride' in n ? networkGraph(n, { size: n.inputSize }) : classifierGraph(n);
 
 async function shippedInfo(name: string) {
-  const { file, description, network } = await loadModel(name);
-  const { classes, palette, preprocessing, longSide, training } = description;
+  const { file, description } = await loadModel(name);
+  // Its own page: a quantised network has no parameters to learn.
+  const network = findNetwork(description.network);
+  const { classes, palette, preprocessing, longSide, training, quantized } = description;
   return {
     ...networkInfo(network, networkGraph(network, { size: network.inputSize, classes: classes.length })),
     name,
@@ -72,7 +74,7 @@ async function shippedInfo(name: string) {
     source: network.source,
     publishedScore: `see models/${name}.md`,
     checksum: 'ships with the package',
-    model: { file, classes, longSide, training: training ?? {} },
+    model: { file, classes, longSide, training: training ?? {}, layersInInt8: quantized?.layers.length ?? 0 },
   };
 }
 

@@ -3,12 +3,12 @@
 import type { Engine } from '../../engine/engine.js';
 import { PixelwiseError } from '../../errors.js';
 import type { Graph } from '../../graph/ir.js';
-import { type NamedTensors, sizeOf, type Tensor } from '../../graph/tensor.js';
+import { formatShape, type NamedTensors, type Tensor } from '../../graph/tensor.js';
 import { observe, tapNames } from '../../surgery/quantize/observe.js';
 import { ownConvs, quantizationPlan } from '../../surgery/quantize/plan.js';
-import type { Quantization } from '../../surgery/quantize/quantize.js';
 import { type CalibrationMethod, type Observed, rangeOf } from '../../surgery/quantize/ranges.js';
 import { activationScale, type Range } from '../../surgery/quantize/scales.js';
+import type { Quantization } from '../../weights/quantized.js';
 
 /** A network's graph for inference at the size of one picture. */
 export type GraphAt = (height: number, width: number) => Graph;
@@ -37,6 +37,16 @@ function add(seen: Map<string, Growing>, key: string, min: number, max: number, 
   before.max = Math.max(before.max, max);
   if (sample) before.samples.push(sample);
   seen.set(key, before);
+}
+
+/** Pictures of one size together: one program serves them all. */
+export function bySize(images: readonly Tensor<'float32'>[]): Tensor<'float32'>[][] {
+  const groups = new Map<string, Tensor<'float32'>[]>();
+  for (const image of images) {
+    const key = formatShape(image.shape);
+    groups.set(key, [...(groups.get(key) ?? []), image]);
+  }
+  return [...groups.values()];
 }
 
 function together(samples: readonly Float32Array[]): Float32Array {
@@ -95,24 +105,27 @@ export async function calibrate(
   if (!first) throw new PixelwiseError('ERR_USAGE', 'Calibration needs at least one picture, received none.');
   const seen = new Map<string, Growing>();
   const sample = method === 'minmax' ? 0 : Math.max(256, Math.ceil(sampled / images.length));
-  for (const [done, image] of images.entries()) {
-    signal?.throwIfAborted();
-    const graph = graphAt(image.shape[2]!, image.shape[3]!);
+  let done = 0;
+  for (const sameSize of bySize(images)) {
+    const [, , height, width] = sameSize[0]!.shape as [number, number, number, number];
+    const graph = graphAt(height, width);
     const plan = quantizationPlan(graph, () => true);
     const points = [...plan.points];
     const program = await engine.compile(observe({ ...graph, outputs: [] }, points, { sample }), { weights });
     try {
-      const found = await program.run({ image }, signal ? { signal } : {});
-      points.forEach((point, i) => {
-        const names = tapNames(i);
-        const number = (name: string) => Number(found[name]!.data[0]);
-        const numbers = found[names.sample]?.data as Float32Array | undefined;
-        if (sizeOf(point.shape) > 0) add(seen, plan.keyOf(point), number(names.min), number(names.max), numbers);
-      });
+      for (const image of sameSize) {
+        const found = await program.run({ image }, signal ? { signal } : {});
+        points.forEach((point, i) => {
+          const names = tapNames(i);
+          const number = (name: string) => Number(found[name]!.data[0]);
+          const numbers = found[names.sample]?.data as Float32Array | undefined;
+          add(seen, plan.keyOf(point), number(names.min), number(names.max), numbers);
+        });
+        onProgress?.(++done, images.length);
+      }
     } finally {
       await program.dispose();
     }
-    onProgress?.(done + 1, images.length);
   }
   const graph = graphAt(first.shape[2]!, first.shape[3]!);
   return { layers: ownConvs(graph).map((n) => n.inputs[1].name), activations: scalesOf(graph, seen, method) };

@@ -4,7 +4,8 @@ import { GraphBuilder } from '../../graph/builder.js';
 import { inline } from '../../graph/inline.js';
 import type { Graph, Value } from '../../graph/ir.js';
 import type { BuildOptions, Network } from '../../nets/network.js';
-import { type Prepared, prepared, type Quantization, quantize } from './quantize.js';
+import type { Quantization } from '../../weights/quantized.js';
+import { type Prepared, prepared, quantize } from './quantize.js';
 
 const headName = (name: string): string => `head ${name}`;
 

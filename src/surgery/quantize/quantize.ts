@@ -8,17 +8,10 @@ import type { GraphBuilder } from '../../graph/builder.js';
 import type { Graph, Node, Value } from '../../graph/ir.js';
 import { rewrite } from '../../graph/rewrite.js';
 import { type DType, floatData, floats, type NamedTensors, tensor, zeros } from '../../graph/tensor.js';
+import { type Quantization, scaleName } from '../../weights/quantized.js';
 import { foldBatchNorm } from '../fold-batch-norm.js';
 import { type OwnConv, type Plan, quantizationPlan } from './plan.js';
-import { type ActivationScale, quantizedConv, scaleName } from './scales.js';
-
-/** What is known of a quantised network beside its tensors. Plain data, stored in the model file. */
-export interface Quantization {
-  /** Names of the kernels of the convolutions that compute on whole numbers. */
-  readonly layers: readonly string[];
-  /** Of each map kept as bytes, its scale and zero point. */
-  readonly activations: Readonly<Record<string, readonly [scale: number, zeroPoint: number]>>;
-}
+import { type ActivationScale, quantizedConv } from './scales.js';
 
 /** A graph for inference, and its weights from those of the network's own graph. */
 export interface Prepared {
@@ -113,7 +106,21 @@ export function quantize(graph: Graph, quantization: Quantization): Graph {
     pairs ??= new Pairs(b);
     return redrawn(node, drawn, b, pairs, plan, (v) => scaleOf(plan, v, quantization, graph));
   });
-  return b.finish();
+  return withoutUnread(b.finish());
+}
+
+/** Where bytes took another way, what made the real numbers has no reader left. */
+function withoutUnread(graph: Graph): Graph {
+  const read = new Set(graph.outputs.map((o) => o.value));
+  const nodes = graph.nodes
+    .toReversed()
+    .filter((node) => {
+      const isRead = node.outputs.some((v) => read.has(v));
+      if (isRead) for (const v of node.inputs) if (v) read.add(v);
+      return isRead;
+    })
+    .toReversed();
+  return { ...graph, nodes };
 }
 
 function redrawn(

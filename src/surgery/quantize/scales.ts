@@ -1,6 +1,7 @@
 /** @file Whole numbers for real ones: scales, zero points, kernels and biases. */
 
 import { type NamedTensors, type Tensor, tensor } from '../../graph/tensor.js';
+import { scaleName } from '../../weights/quantized.js';
 
 /** The smallest and the largest number that a map is to hold. */
 export interface Range {
@@ -28,9 +29,6 @@ export function activationScale({ min, max }: Range): ActivationScale {
   const scale = Math.fround((high - low) / 255) || 1;
   return { scale, zeroPoint: Math.min(255, Math.max(0, Math.round(-low / scale))) };
 }
-
-/** Names of what goes with a quantised kernel or bias: one scale per output channel. */
-export const scaleName = (parameter: string): string => `${parameter}_scale`;
 
 /**
  * A convolution's parameters in whole numbers: the kernel as int8 with one scale per output channel, the bias as int32 in
