@@ -20,6 +20,7 @@ import {
   transplant,
 } from '../weights/index.js';
 import { describedModel, type ModelDescription } from '../weights/model.js';
+import { requireNormalization } from '../weights/quantized.js';
 import { labelSets } from './label-sets.js';
 
 export interface ConvertOptions {
@@ -173,6 +174,10 @@ export function convert(bytes: Uint8Array, source: string, options: ConvertOptio
     [...stateDictOf(file.tensors)].filter(([name]) => !/^(momentum|mean|square|gradient)\//.test(name)),
   );
   const network = options.network ?? described?.network;
+  if (described?.quantized && network !== undefined) {
+    const names = expectedOf(graphOf(findNetwork(network), described.classes.length)).map((e) => e.name);
+    requireNormalization(described, names, given, source);
+  }
   const found = network === undefined ? choose(given, source) : named(network, given, source);
   const { graph, classes: count, report } = found;
 

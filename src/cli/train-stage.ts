@@ -20,7 +20,8 @@ import { recorded } from '../train/run/record.js';
 import { SampleBoard } from '../train/run/samples.js';
 import { type TrainEvent, type TrainOptions, train } from '../train/trainer.js';
 import { describeTransplant, matchWeights, readWeights, stateDictOf, transplant } from '../weights/index.js';
-import { type ModelDescription, writeModel } from '../weights/model.js';
+import { describedModel, type ModelDescription, writeModel } from '../weights/model.js';
+import { requireNormalization } from '../weights/quantized.js';
 import { formatDuration, percent, print, say, status } from './output.js';
 
 /** A file, a model that ships, or published weights once they are in the cache. A file of that name comes first. */
@@ -45,7 +46,10 @@ async function startingWeights(from: readonly string[], network: Network, classe
   for (const one of from) {
     const [, suffix, named] = streamed.exec(one) ?? [];
     const file = await findWeights(named ?? one);
-    const given = stateDictOf(readWeights(await readBytes(file), file).tensors);
+    const { tensors: stored, metadata } = readWeights(await readBytes(file), file);
+    const given = stateDictOf(stored);
+    const names = expected.map((e) => e.name);
+    requireNormalization(describedModel(metadata, file), names, given, file);
     const { tensors, report } = transplant(expected, given, { source: file, ...(suffix && { suffix }) });
     // Strictly read, such a file is an error that says how the two differ.
     if (tensors.size < leastFilled * expected.length) matchWeights(expected, given, { source: file });

@@ -31,6 +31,29 @@ export function isQuantization(v: unknown): v is Quantization {
   );
 }
 
+/**
+ * Refuses weights that cannot go back into the network that they came from, because its normalisation was folded into the
+ * convolutions when they were quantised.
+ *
+ * @param names of the network's parameters
+ * @throws ERR_WEIGHTS with what to use instead
+ */
+export function requireNormalization(
+  described: { readonly quantized?: Quantization } | undefined,
+  names: readonly string[],
+  tensors: NamedTensors,
+  source: string,
+): void {
+  const statistic = names.find((name) => /running_(mean|var)$/.test(name) && !tensors.has(name));
+  if (!described?.quantized || statistic === undefined) return;
+  throw new PixelwiseError(
+    'ERR_WEIGHTS',
+    `${source} was quantised, with its batch normalisation folded into the convolutions ('${statistic}' is gone). Expected the ` +
+      'model in float32 that it was made of; a quantised one labels pictures and is exported as it is.',
+    { subject: source },
+  );
+}
+
 const isWhole = (dtype: DType | undefined): boolean => dtype === 'int8' || dtype === 'int32';
 
 /**

@@ -98,6 +98,14 @@ const samples: { readonly [O in OpType]: Sample } = {
   Equal: binary('Equal'),
   Where: (b, x) => b.op('Where', [b.op('Greater', [x, b.scalar(0)], {}), x, b.scalar(-1)], {}),
   Cast: (b, x) => (['int64', 'uint8', 'float16', 'bool', 'float64'] as const).map((to) => b.op('Cast', [x], { to })),
+  QuantizeLinear: (b, x) => b.op('QuantizeLinear', [x, b.scalar(0.5), b.constant(zeros('uint8', []))], { axis: 1 }),
+  DequantizeLinear: (b) => [
+    b.op(
+      'DequantizeLinear',
+      [b.parameter('w', [6, 4, 3, 3], { dtype: 'int8' }), b.parameter('w_scale', [6]), b.constant(zeros('int8', [6]))],
+      { axis: 0 },
+    ),
+  ],
   Dropout: (b, x) => b.op('Dropout', [x], { ratio: 0.3 }),
   Concat: (b, x) => [b.op('Concat', [x, x, b.op('Relu', [x], {})], { axis: 1 }), b.op('Concat', [x], { axis: -1 })],
   Slice: (b, x) => [
@@ -173,8 +181,9 @@ export function sampleGraph(op: OpType): Graph {
 export function sampleWeights(graph: Graph): NamedTensors {
   return new Map(
     graph.parameters.map(({ value }) => {
-      const t = zeros('float32', value.shape);
-      for (let i = 0; i < t.data.length; i++) t.data[i] = ((i % 97) + 1) / 100;
+      const t = zeros(value.dtype, value.shape);
+      const unit = value.dtype === 'float32' ? 100 : 1;
+      for (let i = 0; i < t.data.length; i++) t.data[i] = ((i % 97) + 1) / unit;
       return [value.name, t];
     }),
   );

@@ -73,26 +73,41 @@ function shortened(key: string): string {
   return `${key.slice(0, longestKey - 9)}~${h.toString(16).padStart(8, '0')}`;
 }
 
+/** What builders leave out where it would do nothing, which depends on the size. */
+const sometimesLeftOut = (node: Node | undefined): boolean =>
+  node?.op === 'Slice' || node?.op === 'Pad' || node?.op === 'Reshape';
+
 /**
- * A name for every map that does not depend on the size of the picture, as those of values and nodes do: the layers it comes
- * from and what happened since. What builders leave out at some sizes does not show in it.
+ * A name for every map that does not depend on the size of the picture, as those of values and nodes do: the layer that reads
+ * it, or else the layers it comes from and what happened since. What is left out at some sizes does not show in it.
  */
-function keys(graph: Graph, { producers, constants }: Wiring): (v: Value) => string {
+function keys(graph: Graph, convs: readonly OwnConv[], sourceOf: Plan['sourceOf'], wiring: Wiring): Plan['keyOf'] {
+  const { producers, constants } = wiring;
+  const layerOf = (conv: OwnConv): string => conv.inputs[1].name.replace(/\.weight$/, '');
   const found = new Map<Value, string>(graph.inputs.map((v) => [v, v.name]));
+  for (const conv of convs) {
+    let v = sourceOf(conv).map;
+    for (;;) {
+      if (!found.has(v)) found.set(v, `before ${layerOf(conv)}`);
+      const node = producers.get(v);
+      if (!node || !sometimesLeftOut(node)) break;
+      v = node.inputs[0]!;
+    }
+  }
+  const own = new Set<Node>(convs);
   const keyOf = (v: Value): string => {
     const known = found.get(v);
     if (known !== undefined) return known;
     const node = producers.get(v);
-    const operands = node?.inputs.filter((i) => i !== undefined && !constants.has(i)) as Value[] | undefined;
-    const sometimesLeftOut = node?.op === 'Slice' || node?.op === 'Pad' || node?.op === 'Reshape';
-    const correction = node?.op === 'Mul' && operands?.length === 1;
+    const operands = (node?.inputs ?? []).filter((i) => i !== undefined && !constants.has(i)) as Value[];
+    const correction = node?.op === 'Mul' && operands.length === 1;
     const key = !node
       ? v.name
-      : node.op === 'Conv'
-        ? (node.inputs[1]?.name.replace(/\.weight$/, '') ?? node.name)
-        : sometimesLeftOut || correction
-          ? keyOf(operands![0]!)
-          : `${node.op}(${operands!.map(keyOf).join(',')})`;
+      : own.has(node)
+        ? layerOf(node as OwnConv)
+        : (sometimesLeftOut(node) || correction) && operands[0]
+          ? keyOf(operands[0])
+          : `${node.op}(${operands.map(keyOf).join(',')})`;
     found.set(v, shortened(key));
     return found.get(v)!;
   };
@@ -123,8 +138,13 @@ function grouped(points: ReadonlySet<Value>, nodes: readonly Node[]): Value[][] 
  *
  * @param graph batch normalisation folded, no dropout
  * @param isChosen tells by the name of its kernel whether a convolution computes on whole numbers
+ * @param isKnown tells by its key whether a map has a scale: those between the convolutions are left alone where it has none
  */
-export function quantizationPlan(graph: Graph, isChosen: (kernel: string) => boolean): Plan {
+export function quantizationPlan(
+  graph: Graph,
+  isChosen: (kernel: string) => boolean,
+  isKnown: (key: string) => boolean = () => true,
+): Plan {
   const wiring = wiringOf(graph);
   const { producers, readers, ends, constants } = wiring;
   const sourceOf = (conv: OwnConv): Scaled => {
@@ -142,7 +162,9 @@ export function quantizationPlan(graph: Graph, isChosen: (kernel: string) => boo
     const [reader, ...more] = readers.get(v) ?? [];
     return reader?.op === 'Relu' && more.length === 0 && !ends.has(v) ? reader.outputs[0]! : v;
   };
-  const convs = ownConvs(graph).filter((n) => isChosen(n.inputs[1].name));
+  const possible = ownConvs(graph);
+  const keyOf = keys(graph, possible, sourceOf, wiring);
+  const convs = possible.filter((n) => isChosen(n.inputs[1].name));
   const points = new Set(convs.flatMap((n) => [sourceOf(n).map, afterRelu(n.outputs[0]!)]));
   for (let before = -1; before !== points.size; ) {
     before = points.size;
@@ -151,8 +173,9 @@ export function quantizationPlan(graph: Graph, isChosen: (kernel: string) => boo
       if (!points.has(out) || !(moves(node) || joins(node))) continue;
       const inputs = node.inputs.filter((v) => v !== undefined);
       // The only input of a pool comes along; of several, one that is there already is worth converting the others.
-      if (inputs.length === 1 || inputs.some((v) => points.has(v))) for (const v of inputs) points.add(v);
+      if (inputs.length > 1 && !inputs.some((v) => points.has(v))) continue;
+      for (const v of inputs) if (isKnown(keyOf(v))) points.add(v);
     }
   }
-  return { convs: new Set(convs), points, keyOf: keys(graph, wiring), groups: grouped(points, graph.nodes), sourceOf };
+  return { convs: new Set(convs), points, keyOf, groups: grouped(points, graph.nodes), sourceOf };
 }

@@ -25,6 +25,15 @@ export function prepared(graph: Graph): Prepared {
   return foldBatchNorm(b.finish());
 }
 
+function planOf(graph: Graph, { layers, activations }: Quantization): Plan {
+  const chosen = new Set(layers);
+  return quantizationPlan(
+    graph,
+    (kernel) => chosen.has(kernel),
+    (key) => Object.hasOwn(activations, key),
+  );
+}
+
 function scaleOf(plan: Plan, point: Value, { activations }: Quantization, graph: Graph): ActivationScale {
   const key = plan.keyOf(point);
   const found = Object.hasOwn(activations, key) ? activations[key] : undefined;
@@ -89,7 +98,7 @@ function realParameter(b: GraphBuilder, value: Value, dtype: DType): Value {
  */
 export function quantize(graph: Graph, quantization: Quantization): Graph {
   const layers = new Set(quantization.layers);
-  const plan = quantizationPlan(graph, (kernel) => layers.has(kernel));
+  const plan = planOf(graph, quantization);
   if (plan.convs.size !== layers.size) {
     const kernels = new Set([...plan.convs].map((n) => n.inputs[1]!.name));
     const lost = quantization.layers.filter((name) => !kernels.has(name));
@@ -159,8 +168,7 @@ function redrawn(
  * @param weights float32, for every parameter of `graph`, as `prepared().fold` returns them
  */
 export function quantizeWeights(graph: Graph, quantization: Quantization, weights: NamedTensors): NamedTensors {
-  const layers = new Set(quantization.layers);
-  const plan = quantizationPlan(graph, (kernel) => layers.has(kernel));
+  const plan = planOf(graph, quantization);
   const numbers = (v: Value) => {
     const found = weights.get(v.name);
     if (!found) throw internal(`no weights for '${v.name}'`);

@@ -26,7 +26,10 @@ function percentile({ min, max, sample }: Observed): Range {
   return { min: min < 0 ? at(tail) : min, max: max > 0 ? at(1 - tail) : max };
 }
 
-/** Kullback-Leibler divergence of `q` from `p`, both counts. A bin that `p` fills and `q` does not is never worth it. */
+/** What stands for no count at all beside a count, so that what was cut off does not weigh infinitely much. */
+const nearlyNone = 1e-4;
+
+/** Kullback-Leibler divergence of `q` from `p`, both counts. */
 function divergence(p: Float64Array, q: Float64Array): number {
   const sum = (values: Float64Array) => values.reduce((a, v) => a + v, 0);
   const [total, coded] = [sum(p), sum(q)];
@@ -34,8 +37,7 @@ function divergence(p: Float64Array, q: Float64Array): number {
   let found = 0;
   for (let i = 0; i < p.length; i++) {
     if (p[i] === 0) continue;
-    if (q[i] === 0) return Number.POSITIVE_INFINITY;
-    found += (p[i]! / total) * Math.log((p[i]! * coded) / (q[i]! * total));
+    found += (p[i]! / total) * Math.log((p[i]! * coded) / (Math.max(q[i]!, nearlyNone) * total));
   }
   return found;
 }
