@@ -14,7 +14,7 @@ const setup = { size: 520, threads: 2 };
 /** Runs before the clock counts. */
 const warmup = 2;
 
-interface Reply extends Message {
+export interface Reply extends Message {
   readonly seconds: number;
   /** The class of every pixel. */
   readonly labels: readonly number[];
@@ -22,9 +22,13 @@ interface Reply extends Message {
 
 const network = (): Graph => networkGraph(findNetwork('fcn-resnet50'), { size: [520, 520], auxiliary: false });
 
-/** How each parameter is filled, for both sides: kernels as He et al. would draw them, statistics near 0 and 1. */
-const rules = (): { name: string; seed: number; bound: number; base: number }[] =>
-  network().parameters.map(({ value: { name, shape } }, seed) => {
+/**
+ * How each parameter is filled, for both sides: kernels as He et al. would draw them, statistics near 0 and 1. Interpolating
+ * kernels, which nobody learns, are not among them.
+ */
+export const rules = (graph: Graph): { name: string; seed: number; bound: number; base: number }[] =>
+  graph.parameters.flatMap(({ value: { name, shape }, init }, seed) => {
+    if (init.kind === 'bilinear') return [];
     const fan = shape.slice(1).reduce((n, d) => n * d, 1);
     if (shape.length > 1) return { name, seed, bound: Math.sqrt(6 / fan), base: 0 };
     // Sixteen residual sums would grow without end if every branch came out as strong as it went in.
@@ -34,10 +38,10 @@ const rules = (): { name: string; seed: number; bound: number; base: number }[] 
       : { name, seed, bound: 0.1, base: 0 };
   });
 
-function weightsOf(graph: Graph): NamedTensors {
+export function weightsOf(graph: Graph): NamedTensors {
   const shapes = new Map(graph.parameters.map((p) => [p.value.name, p.value.shape]));
   return new Map(
-    rules().map(({ name, seed, bound, base }) => {
+    rules(graph).map(({ name, seed, bound, base }) => {
       const shape = shapes.get(name)!;
       const data = fill(
         shape.reduce((n, d) => n * d, 1),
@@ -50,7 +54,7 @@ function weightsOf(graph: Graph): NamedTensors {
 }
 
 /** Scores to labels inside the graph. */
-function withLabels(graph: Graph): Graph {
+export function withLabels(graph: Graph): Graph {
   const { b, substituteOf } = rewrite({ ...graph, outputs: [] }, () => undefined);
   const best = b.op('ArgMax', [substituteOf(graph.outputs[0]!.value)], { axis: 1, keepdims: 0 });
   b.output('labels', b.cast(best, 'uint8'));
@@ -81,7 +85,7 @@ export const inferFcnResnet50: Bench = {
     const last: Partial<Record<keyof typeof sides, Reply>> = {};
     for (let i = 0; i < warmup + steps; i++) {
       for (const name of ['ours', 'peer'] as const) {
-        const reply = await sides[name].ask<Reply>({ ...setup, rules: i === 0 && name === 'peer' ? rules() : [] });
+        const reply = await sides[name].ask<Reply>({ ...setup, rules: i === 0 && name === 'peer' ? rules(network()) : [] });
         last[name] = reply;
         if (i >= warmup) seconds[name].push(reply.seconds);
         say(`${i < warmup ? 'warm-up ' : ''}${i + 1}/${warmup + steps}, ${name}: ${reply.seconds.toFixed(3)} s`);

@@ -9,6 +9,7 @@ import { coldSegment } from './cold-segment.js';
 import { crf } from './crf.js';
 import { heatmap } from './heatmap.js';
 import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
+import { int8Benches } from './infer-int8.js';
 import { loadPth } from './load-pth.js';
 import { loader } from './loader.js';
 import { trainCamvid } from './train-camvid.js';
@@ -46,6 +47,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'load-pth': loadPth,
   'infer-fcn-resnet50': inferFcnResnet50,
   heatmap,
+  ...int8Benches,
 };
 
 function usage(problem: string): PixelwiseError {

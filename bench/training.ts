@@ -67,7 +67,8 @@ function weightsOf(graph: Graph): NamedTensors {
   return weights;
 }
 
-function bilinear([channels = 0, , k = 0]: readonly number[]): Float32Array {
+/** Interpolating kernels [channels, 1, k, k]. */
+export function bilinear([channels = 0, , k = 0]: readonly number[]): Float32Array {
   const line = Array.from({ length: k }, (_, i) => 1 - Math.abs(i - (k - 1) / 2) / (k / 2));
   return Float32Array.from({ length: channels * k * k }, (_, i) => line[Math.floor(i / k) % k]! * line[i % k]!);
 }

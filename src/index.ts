@@ -8,6 +8,8 @@ export type { Outcome } from './segment/in-order.js';
 export type { ViewOptions } from './segment/label-picture.js';
 export { shippedModels } from './segment/model.js';
 export type { OutlineOptions, Polygon } from './segment/polygons.js';
+export { type CalibrateOptions, calibrate } from './segment/quantize/calibrate.js';
+export { type QuantizedModel, type QuantizeOptions, quantizeModel } from './segment/quantize/quantize-model.js';
 export type { CocoMask } from './segment/rle.js';
 export {
   type ClassMask,
