@@ -85,7 +85,10 @@ export const inferFcnResnet50: Bench = {
     const last: Partial<Record<keyof typeof sides, Reply>> = {};
     for (let i = 0; i < warmup + steps; i++) {
       for (const name of ['ours', 'peer'] as const) {
-        const reply = await sides[name].ask<Reply>({ ...setup, rules: i === 0 && name === 'peer' ? rules(network()) : [] });
+        const reply = await sides[name].ask<Reply>({
+          ...setup,
+          rules: i === 0 && name === 'peer' ? rules(network()) : [],
+        });
         last[name] = reply;
         if (i >= warmup) seconds[name].push(reply.seconds);
         say(`${i < warmup ? 'warm-up ' : ''}${i + 1}/${warmup + steps}, ${name}: ${reply.seconds.toFixed(3)} s`);

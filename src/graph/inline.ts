@@ -24,7 +24,7 @@ export function inline(b: GraphBuilder, graph: Graph, inputs: ReadonlyMap<string
   for (const node of graph.nodes) {
     const given = node.inputs.map((v) => v && moved.get(v));
     const outputs = b.node(node.op, given, node.attributes, { outputs: node.outputs.length, name: node.name });
-    node.outputs.forEach((v, i) => moved.set(v, outputs[i]!));
+    for (const [i, v] of node.outputs.entries()) moved.set(v, outputs[i]!);
   }
   return new Map(graph.outputs.map((o) => [o.name, moved.get(o.value)!]));
 }

@@ -78,7 +78,10 @@ function quantization(op: OpType, inputs: readonly (Value | undefined)[], axis: 
   for (const v of [scale, zeroPoint]) {
     if (sizeOf(v.shape) === 1) continue;
     if (v.shape.length === 1 && v.shape[0] === x.shape[normalizeAxis(op, axis, x.shape.length)]) continue;
-    refuse(op, `'${v.name}' (${formatShape(v.shape)}) is neither one number nor one per cell of axis ${axis} of '${x.name}'.`);
+    refuse(
+      op,
+      `'${v.name}' (${formatShape(v.shape)}) is neither one number nor one per cell of axis ${axis} of '${x.name}'.`,
+    );
   }
   return [x, zeroPoint, scale];
 }
@@ -205,7 +208,10 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
   DequantizeLinear: (inputs, { axis }) => {
     const [x, zeroPoint, scale] = quantization('DequantizeLinear', inputs, axis);
     if (zeroPoint.dtype !== x.dtype) {
-      refuse('DequantizeLinear', `'${x.name}' is ${x.dtype}, its zero point '${zeroPoint.name}' is ${zeroPoint.dtype}.`);
+      refuse(
+        'DequantizeLinear',
+        `'${x.name}' is ${x.dtype}, its zero point '${zeroPoint.name}' is ${zeroPoint.dtype}.`,
+      );
     }
     return [{ dtype: scale.dtype, shape: x.shape }];
   },

@@ -1,7 +1,15 @@
 /** @file Fits the tensors of a file to a network's own list of parameters, or says in one message why they do not fit. */
 
 import { PixelwiseError } from '../errors.js';
-import { type DType, formatShape, type NamedTensors, type Shape, sameShape, sizeOf, toFloat32 } from '../graph/tensor.js';
+import {
+  type DType,
+  formatShape,
+  type NamedTensors,
+  type Shape,
+  sameShape,
+  sizeOf,
+  toFloat32,
+} from '../graph/tensor.js';
 import { quote } from './bytes.js';
 
 /** A parameter that a network wants. */

@@ -25,8 +25,7 @@ export function isQuantization(v: unknown): v is Quantization {
     typeof activations === 'object' &&
     activations !== null &&
     Object.values(activations).every(
-      (a) =>
-        Array.isArray(a) && a.length === 2 && isScale(a[0]) && Number.isInteger(a[1]) && a[1] >= 0 && a[1] <= 255,
+      (a) => Array.isArray(a) && a.length === 2 && isScale(a[0]) && Number.isInteger(a[1]) && a[1] >= 0 && a[1] <= 255,
     )
   );
 }

@@ -65,16 +65,35 @@ describe('the operators', () => {
 });
 
 describe('scales', () => {
+  it('of kernels keep neighbours in 16 bits whether channels lie inside cells or cells inside channels', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -99, max: 99 }), { minLength: 12, maxLength: 12 }), (values) => {
+        const w = quantizedConv({ name: 'w', tensor: floats([1, 3, 2, 2], values) }, undefined, 1).get('w')!.data;
+        const cells = Array.from({ length: 12 }, (_, k) => Number(w[(k % 3) * 4 + Math.floor(k / 3)]));
+        for (const order of [Array.from(w as Int8Array), cells]) {
+          for (let k = 1; k < 12; k++) expect(Math.abs(255 * (order[k - 1]! + order[k]!))).toBeLessThan(2 ** 15);
+        }
+        expect(Math.max(...Array.from(w as Int8Array, Math.abs))).toBeGreaterThanOrEqual(
+          values.some((v) => v !== 0) ? 63 : 0,
+        );
+      }),
+    );
+  });
+
   it('make zero exact and cover the range', () => {
     fc.assert(
-      fc.property(fc.double({ min: -1e6, max: 1e6, noNaN: true }), fc.double({ min: 0, max: 1e6, noNaN: true }), (min, size) => {
-        const max = min + size;
-        const { scale, zeroPoint } = activationScale({ min, max });
-        expect(Number.isInteger(zeroPoint) && zeroPoint >= 0 && zeroPoint <= 255).toBe(true);
-        expect(scale).toBeGreaterThan(0);
-        expect(scale * (255 - zeroPoint)).toBeGreaterThanOrEqual(max - scale);
-        expect(-scale * zeroPoint).toBeLessThanOrEqual(min + scale);
-      }),
+      fc.property(
+        fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+        fc.double({ min: 0, max: 1e6, noNaN: true }),
+        (min, size) => {
+          const max = min + size;
+          const { scale, zeroPoint } = activationScale({ min, max });
+          expect(Number.isInteger(zeroPoint) && zeroPoint >= 0 && zeroPoint <= 255).toBe(true);
+          expect(scale).toBeGreaterThan(0);
+          expect(scale * (255 - zeroPoint)).toBeGreaterThanOrEqual(max - scale);
+          expect(-scale * zeroPoint).toBeLessThanOrEqual(min + scale);
+        },
+      ),
     );
   });
 
@@ -85,7 +104,11 @@ describe('scales', () => {
         const out = quantizedConv({ name: 'w', tensor: kernel }, undefined, 1);
         const whole = out.get('w')!;
         expect(whole.dtype).toBe('int8');
-        for (const v of whole.data) expect(2 * 255 * Math.abs(Number(v))).toBeLessThan(2 ** 15);
+        const stored = [...(whole.data as Int8Array)];
+        for (const row of [stored.slice(0, 4), stored.slice(4)]) {
+          // Four channels of one cell: the same neighbours in either order.
+          for (let k = 1; k < 4; k++) expect(Math.abs(255 * (row[k - 1]! + row[k]!))).toBeLessThan(2 ** 15);
+        }
         const real = dequantized(out).get('w')!;
         const scales = out.get('w_scale')!.data as Float32Array;
         values.forEach((v, i) => {
@@ -111,13 +134,19 @@ describe('scales', () => {
 
 describe('ranges', () => {
   // A bell of numbers, and one that is far off.
-  const sample = Float32Array.from({ length: 20_000 }, (_, i) => Math.sqrt(-2 * Math.log((i + 1) / 20_001)) * Math.cos(i));
+  const sample = Float32Array.from(
+    { length: 20_000 },
+    (_, i) => Math.sqrt(-2 * Math.log((i + 1) / 20_001)) * Math.cos(i),
+  );
   sample[7] = 500;
   const observed = { min: Math.min(...sample), max: 500, sample };
 
   it('cover everything by minmax, and leave out what is far off otherwise', () => {
     expect(rangeOf(observed, 'minmax')).toEqual({ min: observed.min, max: 500 });
-    const few = { ...observed, sample: Float32Array.from({ length: 400_000 }, (_, i) => sample[i % 19_999 === 7 ? 0 : i % 19_999]!) };
+    const few = {
+      ...observed,
+      sample: Float32Array.from({ length: 400_000 }, (_, i) => sample[i % 19_999 === 7 ? 0 : i % 19_999]!),
+    };
     few.sample[7] = 500;
     expect(rangeOf(few, 'percentile').max).toBeLessThan(6);
     expect(rangeOf(observed, 'entropy').max).toBeLessThan(100);
@@ -136,30 +165,33 @@ describe('ranges', () => {
 });
 
 describe('every network', () => {
-  it.each(networks.map((n) => n.name))('%s draws itself on whole numbers, at another size than it was calibrated at too', (name) => {
-    const network = findNetwork(name);
-    const sizes = [
-      [40, 56],
-      [97, 65],
-    ].map(([h, w]) => [legalSide(network, h!), legalSide(network, w!)] as const);
-    const q = everything(prepare(network, sizes[0]!).graph);
-    expect(q.layers.length).toBeGreaterThan(0);
-    for (const size of sizes) {
-      const graph = networkGraph(quantizedNetwork(network, q), { size });
-      const whole = graph.parameters.filter((p) => p.value.dtype === 'int8').map((p) => p.value.name);
-      expect(whole.sort()).toEqual([...q.layers].sort());
-      // Each of them reads and writes bytes, which is what makes ONNX Runtime use its integer kernel.
-      const readers = new Map(graph.nodes.flatMap((n) => n.inputs.map((v) => [v, n] as const)));
-      const producers = new Map(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
-      for (const conv of graph.nodes) {
-        if (conv.op !== 'Conv' || producers.get(conv.inputs[1]!)?.op !== 'DequantizeLinear') continue;
-        expect(producers.get(conv.inputs[0]!)?.op).toBe('DequantizeLinear');
-        const after = readers.get(conv.outputs[0]!);
-        const end = after?.op === 'Relu' ? readers.get(after.outputs[0]!) : after;
-        expect(end?.op, conv.name).toBe('QuantizeLinear');
+  it.each(networks.map((n) => n.name))(
+    '%s draws itself on whole numbers, at another size than it was calibrated at too',
+    (name) => {
+      const network = findNetwork(name);
+      const sizes = [
+        [40, 56],
+        [97, 65],
+      ].map(([h, w]) => [legalSide(network, h!), legalSide(network, w!)] as const);
+      const q = everything(prepare(network, sizes[0]!).graph);
+      expect(q.layers.length).toBeGreaterThan(0);
+      for (const size of sizes) {
+        const graph = networkGraph(quantizedNetwork(network, q), { size });
+        const whole = graph.parameters.filter((p) => p.value.dtype === 'int8').map((p) => p.value.name);
+        expect(whole.sort()).toEqual([...q.layers].sort());
+        // Each of them reads and writes bytes, which is what makes ONNX Runtime use its integer kernel.
+        const readers = new Map(graph.nodes.flatMap((n) => n.inputs.map((v) => [v, n] as const)));
+        const producers = new Map(graph.nodes.flatMap((n) => n.outputs.map((v) => [v, n] as const)));
+        for (const conv of graph.nodes) {
+          if (conv.op !== 'Conv' || producers.get(conv.inputs[1]!)?.op !== 'DequantizeLinear') continue;
+          expect(producers.get(conv.inputs[0]!)?.op).toBe('DequantizeLinear');
+          const after = readers.get(conv.outputs[0]!);
+          const end = after?.op === 'Relu' ? readers.get(after.outputs[0]!) : after;
+          expect(end?.op, conv.name).toBe('QuantizeLinear');
+        }
       }
-    }
-  });
+    },
+  );
 
   it('writes and reads its quantised graph as ONNX', () => {
     const network = findNetwork('fcn-squeezenet');
@@ -211,7 +243,9 @@ describe('a quantised model file', () => {
     expect(model).toEqual(description);
     const loaded = fitModel('m', model, back);
     expect(loaded.tensors.get(kernel)).toEqual(tensors.get(kernel));
-    expect(bytes.length).toBeLessThan(0.3 * writeModel({ ...description, quantized: undefined } as never, float).length);
+    expect(bytes.length).toBeLessThan(
+      0.3 * writeModel({ ...description, quantized: undefined } as never, float).length,
+    );
   });
 
   it('gives its real numbers to training and to conversion', () => {
@@ -234,7 +268,10 @@ describe('a quantised model file', () => {
   });
 
   const damaged: Record<string, (t: NamedTensors) => [string, Tensor]> = {
-    'a kernel in float32': (t) => [kernel, floats(t.get(kernel)!.shape, Float32Array.from(t.get(kernel)!.data as never))],
+    'a kernel in float32': (t) => [
+      kernel,
+      floats(t.get(kernel)!.shape, Float32Array.from(t.get(kernel)!.data as never)),
+    ],
     'a scale of 0': (t) => [`${kernel}_scale`, zeros('float32', t.get(`${kernel}_scale`)!.shape)],
     'a scale that is no number': (t) => {
       const { shape } = t.get(`${kernel}_scale`)!;

@@ -56,7 +56,9 @@ export async function sensitivities(
   const graph = graphAt(height, width);
   const labels = async (whole: readonly string[]): Promise<Uint8Array[]> => {
     const q = { ...quantization, layers: whole };
-    const program = await engine.compile(labelGraph(quantize(graph, q)), { weights: quantizeWeights(graph, q, weights) });
+    const program = await engine.compile(labelGraph(quantize(graph, q)), {
+      weights: quantizeWeights(graph, q, weights),
+    });
     try {
       const found: Uint8Array[] = [];
       for (const image of images) found.push(await labelsOf(program, image, signal));
