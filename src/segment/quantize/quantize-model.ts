@@ -14,8 +14,8 @@ import type { CalibrationMethod } from '../../surgery/quantize/ranges.js';
 import type { ModelDescription } from '../../weights/model.js';
 import type { Quantization } from '../../weights/quantized.js';
 import { evaluate } from '../evaluate.js';
+import { reducedTo } from '../label-picture.js';
 import type { LoadedModel } from '../model.js';
-import { reducedTo } from '../segmenter.js';
 import { bySize, calibrate, type GraphAt } from './calibrate.js';
 import { type LayerSensitivity, sensitivities } from './sensitivity.js';
 
