@@ -25,10 +25,15 @@ const largestPair = 127;
 /** Well inside 32 bits, to leave room for the sum that the bias is added to. */
 const largestBias = 2 ** 30;
 
+/** Steps below this lose bits of float32, whose normal numbers begin at 2^-126. */
+const smallestStep = 2 ** -100;
+
 /** Zero is always one of the bytes: padding and ReLU need it to be exact. */
 export function activationScale({ min, max }: Range): ActivationScale {
   const [low, high] = [Math.min(0, min), Math.max(0, max)];
-  const scale = Math.fround((high - low) / 255) || 1;
+  const step = Math.fround((high - low) / 255);
+  // A map of nothing but zeros, or of numbers that float32 itself holds in few bits only.
+  const scale = step < smallestStep ? 1 : step;
   return { scale, zeroPoint: Math.min(255, Math.max(0, Math.round(-low / scale))) };
 }
 
