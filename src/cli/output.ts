@@ -44,7 +44,8 @@ export const percent = (fraction: number, digits = 1): string =>
 /** Rows as aligned columns; numbers to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map((r) => r[i]?.length ?? 0))) ?? [];
-  const isNumber = (t: string) => /^[-\d]/.test(t);
+  // A range or a unit may follow; words make it a text.
+  const isNumber = (t: string) => /^[-\d]\S*( (%|to|ms|s|MB|[-\d]\S*))*$/.test(t);
   const cell = (t: string, i: number) => (isNumber(t) ? t.padStart(widths[i]!) : t.padEnd(widths[i]!));
   return rows.map((r) => r.map(cell).join('  ').trimEnd()).join('\n');
 }

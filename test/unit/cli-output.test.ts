@@ -41,6 +41,10 @@ it('table aligns words to the left and numbers to the right, without spaces at t
       'dog               -',
     ].join('\n'),
   );
+  // What begins with a number but says more is a text.
+  expect(table([['a'], ['7.5e-7 of 1 case'], ['12 ms'], ['1 to 2 %']])).toBe(
+    ['a', '7.5e-7 of 1 case', '           12 ms', '        1 to 2 %'].join('\n'),
+  );
   expect(table([])).toBe('');
 });
 
