@@ -32,7 +32,10 @@ describe('every operator runs, and gives the shapes and types that the graph say
     for (const { name, value } of graph.outputs) {
       expect([name, inside[name]?.type, inside[name]?.dims]).toEqual([name, value.dtype, value.shape]);
     }
-    const fed = [...weights].map(([name, t]) => [name, new ort.Tensor('float32', t.data as Float32Array, t.shape)]);
+    const fed = [...weights].map(([name, t]) => [
+      name,
+      new ort.Tensor(t.dtype as 'float32', t.data as Float32Array, t.shape),
+    ]);
     const others = await run(graph, writeOnnx(graph), Object.fromEntries(fed));
     // Weights that are inputs are not packed beforehand: another kernel, other roundings.
     for (const { name } of graph.outputs) {
