@@ -99,7 +99,16 @@ const samples: { readonly [O in OpType]: Sample } = {
   Where: (b, x) => b.op('Where', [b.op('Greater', [x, b.scalar(0)], {}), x, b.scalar(-1)], {}),
   Cast: (b, x) => (['int64', 'uint8', 'float16', 'bool', 'float64'] as const).map((to) => b.op('Cast', [x], { to })),
   QuantizeLinear: (b, x) => b.op('QuantizeLinear', [x, b.scalar(0.5), b.constant(zeros('uint8', []))], { axis: 1 }),
-  DequantizeLinear: (b) => [
+  DequantizeLinear: (b, x) => [
+    b.op(
+      'DequantizeLinear',
+      [
+        b.op('QuantizeLinear', [x, b.scalar(0.5), b.constant(zeros('uint8', []))], { axis: 1 }),
+        b.scalar(0.5),
+        b.constant(zeros('uint8', [])),
+      ],
+      { axis: 1 },
+    ),
     b.op(
       'DequantizeLinear',
       [b.parameter('w', [6, 4, 3, 3], { dtype: 'int8' }), b.parameter('w_scale', [6]), b.constant(zeros('int8', [6]))],
