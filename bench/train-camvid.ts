@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from 'pixelwise';
 import { findNetwork, networkGraph } from 'pixelwise/nets';
-import { type Recipe, readRecipe } from 'pixelwise/train';
+import { type Recipe, readRecipe, withMultipliers } from 'pixelwise/train';
 import type { Bench } from './main.js';
 import { type Message, Side } from './side.js';
 
@@ -66,16 +66,9 @@ async function ourRun(data: string, init: string, updates: number): Promise<Outc
 
 /** Each parameter's factors on rate and decay: the network's own times the recipe's. */
 function multipliers(recipe: Recipe): Record<string, { rate: number; decay: number }> {
-  const rules = recipe.multipliers.map((m) => ({ ...m, test: new RegExp(m.pattern) }));
-  const { parameters } = networkGraph(findNetwork(recipe.network), { classes: 11, size: [240, 320] });
-  return Object.fromEntries(
-    parameters
-      .filter((p) => p.trainable)
-      .map(({ value, rate, decay }) => {
-        const rule = rules.findLast((r) => r.test.test(value.name)) ?? { rate: 1, decay: 1 };
-        return [value.name, { rate: rate * rule.rate, decay: decay * rule.decay }];
-      }),
-  );
+  const graph = networkGraph(findNetwork(recipe.network), { classes: 11, size: [240, 320] });
+  const { parameters } = withMultipliers(graph, recipe.multipliers);
+  return Object.fromEntries(parameters.map(({ value, rate, decay }) => [value.name, { rate, decay }]));
 }
 
 export const trainCamvid: Bench = {

@@ -34,7 +34,7 @@ export function shiftAndStitch(graph: Graph, options: { readonly stride: number 
   const [, , rows, columns] = mapOf(rarefy(graph, { stride: wanted })).shape as [number, number, number, number];
   const [n, c, h, w] = image.shape as [number, number, number, number];
 
-  const drawing = new Drawing({ ...graph, inputs: [image] }, image.shape, `${graph.name}-stitched${wanted}`);
+  const drawing = new Drawing(graph, image.shape, `${graph.name}-stitched${wanted}`);
   const { b } = drawing;
   const far = (f - 1) * wanted;
   const filled = b.pad(drawing.at(image), [0, 0, 0, 0, 0, 0, far, far]);

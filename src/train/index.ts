@@ -32,6 +32,7 @@ export { fitModel, type LoadedModel, loadModel } from '../segment/model.js';
 export { EvaluationReport } from '../segment/report/report.js';
 export { type Balance, type ClassFrequencies, classFrequencies, classWeights } from './class-weights.js';
 export { type CrossEntropyOptions, crossEntropy, ignoreLabel, type Reduction } from './loss.js';
+export { type Multiplier, withMultipliers } from './multipliers.js';
 export { type LossOptions, lossOutputs, type Objective, type ObjectiveOptions, objective } from './objective.js';
 export { type OptimizerSpec, optimizerGraph, shippedWeights, type UpdateOptions } from './optimizer.js';
 export { type Cell, cutPatches, type Pictures } from './patches.js';

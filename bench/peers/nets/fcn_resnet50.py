@@ -1,4 +1,4 @@
-"""FCN on ResNet-50 at stride 8 with its auxiliary head, in torchvision's form."""
+"""FCN on ResNet-50 at stride 8, with or without its auxiliary head, in torchvision's form."""
 
 import torch.nn.functional as F
 from torch import nn
@@ -64,14 +64,16 @@ def head(channels, classes, dropout):
 
 
 class FCNResNet50(nn.Module):
-    def __init__(self, classes, dropout):
+    def __init__(self, classes, dropout, auxiliary=True):
         super().__init__()
         self.backbone = Backbone()
         self.classifier = head(2048, classes, dropout)
-        self.aux_classifier = head(1024, classes, dropout)
+        self.aux_classifier = head(1024, classes, dropout) if auxiliary else None
 
     def forward(self, x):
         size = x.shape[-2:]
         layer3, layer4 = self.backbone(x)
-        lows = self.classifier(layer4), self.aux_classifier(layer3)
+        lows = [self.classifier(layer4)]
+        if self.aux_classifier is not None:
+            lows.append(self.aux_classifier(layer3))
         return [F.interpolate(low, size=size, mode="bilinear", align_corners=False) for low in lows]
