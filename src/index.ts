@@ -4,6 +4,7 @@ export { type ErrorCode, PixelwiseError } from './errors.js';
 export type { LabelMap } from './image/index-png.js';
 export type { ImageInput, Picture, RawPixels } from './image/picture.js';
 export { defaultModel } from './segment/default-model.js';
+export type { FurtherInputs } from './segment/further-inputs.js';
 export type { Outcome } from './segment/in-order.js';
 export type { ViewOptions } from './segment/label-picture.js';
 export { shippedModels } from './segment/model.js';

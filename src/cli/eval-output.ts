@@ -25,11 +25,39 @@ function intervalsJson(i: Intervals, seed: number): Record<string, unknown> {
   return { level, resamples, seed, ...Object.fromEntries(Object.entries(of).map(([name, v]) => [name, ends(v)])) };
 }
 
-/** One object; `more` is put at its end. */
-export function assessmentJson(a: Assessment, names: readonly string[], more: Record<string, unknown>): string {
+/** What one head of a network scored. */
+export interface Outcome {
+  /** Undefined is the first. */
+  readonly head: string | undefined;
+  readonly assessment: Assessment;
+  readonly classes: readonly string[];
+  readonly seconds: number;
+}
+
+/** One object: that of the first head with the further ones in it, by name. `more` is put at its end. */
+export function outcomesJson(outcomes: readonly Outcome[], more: Record<string, unknown>): string {
+  const [first, ...others] = outcomes.map((o) => ({
+    ...assessmentJson(o.assessment, o.classes),
+    ...(o.head !== undefined && { head: o.head }),
+    seconds: o.seconds,
+  }));
+  const heads = Object.fromEntries(others.map((one) => [one.head, one]));
+  return JSON.stringify({ ...first, ...(others.length > 0 && { heads }), ...more });
+}
+
+/** A table per head. */
+export const outcomesText = (outcomes: readonly Outcome[]): string =>
+  outcomes
+    .map(({ head, assessment, classes }) => {
+      const tables = assessmentText(assessment, classes);
+      return head === undefined ? tables : `head ${head}:\n\n${tables}`;
+    })
+    .join('\n\n');
+
+function assessmentJson(a: Assessment, names: readonly string[]): Record<string, unknown> {
   const { pixelAccuracy, meanAccuracy, meanIU, meanDice, frequencyWeightedIU, classes } = a.scores;
   const { subset, intervals } = a;
-  return JSON.stringify({
+  return {
     pixelAccuracy: orNull(pixelAccuracy),
     meanAccuracy: orNull(meanAccuracy),
     meanIU: orNull(meanIU),
@@ -73,8 +101,7 @@ export function assessmentJson(a: Assessment, names: readonly string[], more: Re
     })),
     classesMatchedBy: a.match.by,
     otherClasses: a.match.others,
-    ...more,
-  });
+  };
 }
 
 const range = (interval: Interval | undefined, digits = 1): string =>
@@ -91,7 +118,7 @@ function subsetLine({ subset }: Assessment): string[] {
   return ['', `over ${subset.classes.join(', ')}: ${means.join(', ')}`];
 }
 
-export function assessmentText(a: Assessment, names: readonly string[]): string {
+function assessmentText(a: Assessment, names: readonly string[]): string {
   const { intervals } = a;
   const rows = a.scores.classes.map((c, i) => [
     names[i] as string,

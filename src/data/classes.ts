@@ -1,6 +1,7 @@
 /** @file The class lists and colours of the data sets, in label order. */
 
 import { type Color, type Palette, vocPalette } from '../image/palette.js';
+import { geometricClasses } from '../nets/siftflow.js';
 
 /** What the labels of a data set mean: `classes[i]` and `palette[i]` belong to label i. */
 export interface ClassSet {
@@ -67,7 +68,7 @@ export const siftflow: ClassSet = withVocColors([
   ...['sidewalk', 'sign', 'sky', 'staircase', 'streetlight', 'sun', 'tree', 'window'],
 ]);
 
-export const siftflowGeometric: ClassSet = withVocColors(['sky', 'horizontal', 'vertical']);
+export const siftflowGeometric: ClassSet = withVocColors(geometricClasses);
 
 /** Cityscapes' 19 scored classes in the order of the train ids, with its own colors (cityscapesScripts, `labels.py`). */
 const cityscapesColors: readonly (readonly [name: string, color: Color])[] = [

@@ -22,6 +22,16 @@ export function cutFurther(sample: Further, vertical: Axis, horizontal: Axis): F
   );
 }
 
+/** The further inputs at another size: depth by nearest neighbour, pictures as Pillow scales them. */
+export function resizeInputs(inputs: NonNullable<Sample['inputs']>, to: Size): NonNullable<Sample['inputs']> {
+  const axis = (size: number, scaled: number): Axis => ({ size, scaled, start: 0, count: scaled });
+  return mapEntries(inputs, (input) => {
+    if (input.width === to.width && input.height === to.height) return input;
+    const [vertical, horizontal] = [axis(input.height, to.height), axis(input.width, to.width)];
+    return isDepth(input) ? resampleDepth(input, vertical, horizontal) : resamplePicture(input, vertical, horizontal);
+  });
+}
+
 /** The further maps at the top left of a larger area: void in labels, 0 in depth, `padColors` in pictures, else black. */
 export function padFurther(sample: Further, size: Size, padColors: Readonly<Record<string, Color>> = {}): Further {
   return eachFurther(

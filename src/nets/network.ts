@@ -19,8 +19,8 @@ export interface NetworkOutputs {
   readonly low: Value;
   /** Score map of the auxiliary head at the image's size, for a second loss. */
   readonly auxiliary?: Value;
-  /** Score maps at the image's size for further label layers of the same picture. */
-  readonly heads?: Readonly<Record<string, Value>>;
+  /** Score maps for further label layers of the same picture. */
+  readonly heads?: Readonly<Record<string, Pick<NetworkOutputs, 'scores' | 'low'>>>;
   /** Inner maps by their names in the paper. */
   readonly taps?: Readonly<Record<string, Value>>;
 }
@@ -53,6 +53,8 @@ export interface Network {
   readonly preprocessing: Preprocessing;
   /** Every part of the input, where it is more than one color picture. */
   readonly modalities?: readonly Modality[];
+  /** Names of the classes of its further heads; `classes` counts those of the first. */
+  readonly heads?: Readonly<Record<string, readonly string[]>>;
   /** Input pixels per cell of `low`. */
   readonly stride: number;
   /** Height and width at which its costs are stated; always a legal size. */
@@ -107,20 +109,24 @@ export function nearestSide(network: Network, n: number): number {
 }
 
 /**
- * Refuses a network that a color picture does not suffice for.
+ * Refuses a network that reads something else than the color picture and what is given beside it.
  *
+ * @param given names of the further inputs
  * @throws ERR_USAGE naming what it reads
  */
-export function requireColorOnly({ name, modalities }: Network): void {
-  if (!modalities) return;
-  const read = modalities.map((m) => m.name);
-  const missing = read.filter((m) => m !== 'color');
-  throw new PixelwiseError(
-    'ERR_USAGE',
-    `${name} reads ${read.join(' and ')}: a photograph has no ${missing.join(' and no ')}. Expected a network that reads one ` +
-      'color picture. Use nyud-fcn32s-color for photographs of rooms, or feed an exported file of this network yourself.',
-    { subject: name },
-  );
+export function requireInputs({ name, modalities }: Network, given: readonly string[] = []): void {
+  const read: readonly string[] = modalities?.map((m) => m.name) ?? ['color'];
+  const refuse = (reason: string) =>
+    new PixelwiseError('ERR_USAGE', `${name} reads ${read.join(' and ')}: ${reason}`, { subject: name });
+  const missing = read.filter((m) => m !== 'color' && !given.includes(m));
+  if (missing.length > 0) {
+    throw refuse(
+      `a photograph has no ${missing.join(' and no ')}. Give ${missing.join(' and ')} along where that is possible ` +
+        '(segment --depth or --hha, eval on nyudv2), or use nyud-fcn32s-color for photographs of rooms.',
+    );
+  }
+  const unread = given.filter((m) => !read.includes(m));
+  if (unread.length > 0) throw refuse(`it has no use for ${unread.join(' and ')}. Leave it out.`);
 }
 
 /** @throws ERR_SHAPE for a height or width that the network cannot run on */
@@ -155,7 +161,8 @@ export function networkGraph(network: Network, options: GraphOptions): Graph {
     b.input('image', 'float32', [batch, inputChannels(network), ...size]),
     build,
   );
-  const values: Record<string, Value | undefined> = { ...taps, ...heads, scores, low, auxiliary };
+  const further = Object.fromEntries(Object.entries(heads ?? {}).map(([name, head]) => [name, head.scores]));
+  const values: Record<string, Value | undefined> = { ...taps, ...further, scores, low, auxiliary };
   for (const name of outputs) {
     const value = values[name];
     if (!value) {

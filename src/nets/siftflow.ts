@@ -7,7 +7,7 @@ import { type FcnStride, fcnFeatures, fcnHead } from './fcn-vgg16.js';
 import type { Network } from './network.js';
 import { caffe } from './preprocessing.js';
 
-const geometricClasses = 3;
+export const geometricClasses = ['sky', 'horizontal', 'vertical'];
 
 /** `scores` are the semantic ones; `classes` counts those. The other head is `geometric`. */
 export function siftflow(stride: FcnStride): Network {
@@ -16,6 +16,7 @@ export function siftflow(stride: FcnStride): Network {
     title: `FCN-${stride}s for SIFT Flow, VGG16, two heads`,
     source: `arXiv 1411.4038; fcn.berkeleyvision.org siftflow-fcn${stride}s`,
     classes: 33,
+    heads: { geometric: geometricClasses },
     preprocessing: caffe([114.578, 115.294, 108.353]),
     stride,
     inputSize: [256, 256],
@@ -23,10 +24,10 @@ export function siftflow(stride: FcnStride): Network {
       const features = fcnFeatures(b, image, 'berkeley');
       const o = { stride, convention: 'berkeley', upsampling } as const;
       const semantic = fcnHead(b, features, { ...o, classes, suffix: '_sem' });
-      const geometric = fcnHead(b, features, { ...o, classes: geometricClasses, suffix: '_geo' });
+      const geometric = fcnHead(b, features, { ...o, classes: geometricClasses.length, suffix: '_geo' });
       return {
         ...semantic,
-        heads: { geometric: geometric.scores },
+        heads: { geometric },
         taps: { ...semantic.taps, ...geometric.taps },
       };
     },

@@ -16,6 +16,7 @@ import { makeFolder, readBytes, writeFileAtomic } from '../files.js';
 import { resizePicture } from '../image/decode.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { scores } from '../metrics/scores.js';
+import { requireInputs } from '../nets/network.js';
 import { reducedTo } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
@@ -125,6 +126,7 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
     normalization,
   });
   const done = await readResults(file, head);
+  requireInputs(loaded.network);
   const network = new ConfusionMatrix(classes);
   const predictor = new Predictor(o.engine, loaded.network, classes, loaded.tensors);
   const crews: DenseCrf[] = [];

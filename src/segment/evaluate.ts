@@ -57,7 +57,10 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
       const sample = await dataset.load(i);
       const { picture, labels } = sample;
       const began = performance.now();
-      const answered = await labelPicture(predictor, picture, description, options);
+      const answered = await labelPicture(predictor, picture, description, {
+        ...options,
+        ...(sample.inputs && { inputs: sample.inputs }),
+      });
       milliseconds.push(performance.now() - began);
       const predicted = translated(answered, match);
       const own = new ConfusionMatrix(counted);

@@ -5,7 +5,7 @@ import type { Graph, Pair } from '../graph/ir.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import type { Preprocessing } from '../image/preprocessing.js';
-import { nearestSide, networkGraph, requireColorOnly } from '../nets/network.js';
+import { nearestSide, networkGraph, requireInputs } from '../nets/network.js';
 import { convolutionalize } from '../surgery/convolutionalize.js';
 import type { LoadedClassifier } from './classifier.js';
 import { loadModel } from './model.js';
@@ -31,7 +31,7 @@ export interface HeatSource {
 /** @throws ERR_USAGE naming the outputs for an output that the network does not have, and what `loadModel` throws */
 export async function modelSource(model: string | URL | undefined, output = 'low'): Promise<HeatSource> {
   const { network, description, tensors } = await loadModel(model);
-  requireColorOnly(network);
+  requireInputs(network);
   const classes = description.classes.length;
   const graph = (size: Pair, name: string): Graph =>
     networkGraph(network, { classes, size, auxiliary: false, outputs: [name] });

@@ -1,6 +1,8 @@
 /** @file A whole picture through the network: reduced to the size it is seen at, at several scales if wanted, and back. */
 
-import { toTensor } from '../data/normalize.js';
+import type { Sample } from '../data/dataset.js';
+import { resizeInputs } from '../data/further.js';
+import { networkInput } from '../data/network-input.js';
 import type { State } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -19,6 +21,12 @@ export interface ViewOptions {
   readonly scales?: readonly number[];
   /** Test-time augmentation: every view is seen mirrored too. */
   readonly flip?: boolean;
+}
+
+/** What is seen along with the color picture. */
+export interface Beside {
+  /** Further inputs of the picture's size, by the names of the network's modalities. */
+  readonly inputs?: Sample['inputs'];
 }
 
 /** Label maps with more pixels are made smaller in the graph and enlarged by nearest: scores of 100 megapixels need 8 GB. */
@@ -71,19 +79,25 @@ function viewSizes(predictor: Predictor, seen: Size, scales: readonly number[]):
   return [...new Map(sizes.map((s) => [`${s.width}x${s.height}`, s])).values()];
 }
 
-/** Network input for every scale of a picture; `seen` is its size at scale 1. */
+/**
+ * Network input for every scale of a picture; `seen` is its size at scale 1.
+ *
+ * @throws ERR_DATA where the network reads an input that is not given
+ */
 export async function viewsOf(
   predictor: Predictor,
   resized: (size: Size) => Promise<Picture>,
   seen: Size,
   model: ModelDescription,
-  { scales = [1], signal }: Pick<ViewOptions, 'scales'> & { readonly signal?: AbortSignal } = {},
+  { scales = [1], signal, inputs }: Pick<ViewOptions, 'scales'> & Beside & { readonly signal?: AbortSignal } = {},
 ): Promise<Tensor<'float32'>[]> {
+  const { modalities } = predictor.network;
   const views: Tensor<'float32'>[] = [];
   for (const size of viewSizes(predictor, seen, scales)) {
-    const view = await resized(size);
+    const picture = await resized(size);
     signal?.throwIfAborted();
-    views.push(toTensor([view], model.preprocessing));
+    const sample = { picture, ...(inputs && modalities && { inputs: resizeInputs(inputs, size) }) };
+    views.push(networkInput([sample], model.preprocessing, modalities));
   }
   return views;
 }
@@ -115,7 +129,7 @@ export interface Past {
 }
 
 /** What is done with a whole picture beside looking at it. */
-export interface WholeOptions extends ViewOptions {
+export interface WholeOptions extends ViewOptions, Beside {
   /** A CRF behind the network, which makes the labels; its owner closes it. */
   readonly refiner?: Refiner;
   readonly signal?: AbortSignal;
@@ -127,11 +141,15 @@ export async function askPicture<K extends AnswerKind>(
   picture: Pick<RowSource, 'width' | 'height' | 'resized'>,
   model: ModelDescription,
   kinds: readonly K[],
-  options: ViewOptions & Past & { readonly signal?: AbortSignal } = {},
+  options: ViewOptions & Beside & Past & { readonly signal?: AbortSignal } = {},
 ): Promise<PictureAnswers<K>> {
-  const { scales = [1], flip = false, signal, smoothing, memory } = options;
+  const { scales = [1], flip = false, signal, smoothing, memory, inputs } = options;
   const seen = reducedTo(picture, options.longSide ?? model.longSide);
-  const views = await viewsOf(predictor, picture.resized, seen, model, { scales, ...(signal && { signal }) });
+  const views = await viewsOf(predictor, picture.resized, seen, model, {
+    scales,
+    ...(signal && { signal }),
+    ...(inputs && { inputs }),
+  });
   const size = answerSize(picture);
   const asked = {
     flip,

@@ -5,7 +5,7 @@
 
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
-import { checkSize, type Network } from '../nets/network.js';
+import { checkSize, inputChannels, type Network } from '../nets/network.js';
 import { fullSize, mostProbable } from '../surgery/label-tail.js';
 
 /**
@@ -17,7 +17,7 @@ import { fullSize, mostProbable } from '../surgery/label-tail.js';
 export type AnswerKind = 'labels' | 'logits' | 'probabilities' | 'weighted';
 
 export interface Question {
-  /** Height and width of every view, which are the inputs `image`, `image1`, ...: float32 [1, 3, h, w], preprocessed. */
+  /** Height and width of every view, which are the inputs `image`, `image1`, ...: float32 [1, C, h, w], preprocessed. */
   readonly views: readonly Pair[];
   /** See every view mirrored too. */
   readonly flip?: boolean;
@@ -65,7 +65,7 @@ export function predictionGraph(network: Network, classes: number, q: Question):
   const b = new GraphBuilder(`${network.name}-${q.answers.join('-')}`);
   const { flip = false, size, smoothing } = q;
   for (const view of q.views) checkSize(network, view);
-  const images = q.views.map((view, i) => b.input(viewName(i), 'float32', [1, 3, ...view]));
+  const images = q.views.map((view, i) => b.input(viewName(i), 'float32', [1, inputChannels(network), ...view]));
   const scores = images.map((image) => scoresOf(b, network, classes, image, q));
   const isSingle = scores.length === 1 && !flip;
 

@@ -6,7 +6,7 @@ import { internal } from '../errors.js';
 import type { Pair } from '../graph/ir.js';
 import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
-import { type Network, nearestSide, requireColorOnly } from '../nets/network.js';
+import { type Network, nearestSide } from '../nets/network.js';
 import { type AnswerKind, predictionGraph, type Question, viewName } from './prediction.js';
 
 /** Programs kept; each holds its own copy of the weights and its maps. */
@@ -42,9 +42,7 @@ export class Predictor {
   readonly #memories = new WeakMap<State, number>();
   #nextMemory = 1;
 
-  /** @throws ERR_USAGE for a network that reads more than a color picture */
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors) {
-    requireColorOnly(network);
     this.network = network;
     this.#engine = engine;
     this.#classes = classes;
@@ -63,7 +61,7 @@ export class Predictor {
   /**
    * What the network says of a picture. Calls may overlap.
    *
-   * @param views float32 [1, 3, h, w] each, preprocessed, of sizes that the network can run on; their buffers are handed over
+   * @param views float32 [1, C, h, w] each (C is 3, or the channels of all modalities), preprocessed, of sizes that the network can run on; their buffers are handed over
    * @throws ERR_SHAPE for a size that the network refuses; the signal's reason
    */
   async ask<K extends AnswerKind>(

@@ -8,6 +8,8 @@ import { openRows, readPicture, rowsOf } from '../image/decode.js';
 import type { ImageInput, Picture, Size } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { FrameMemory } from './frame-memory.js';
+import { checkInputs, type FurtherInputs, readInputs } from './further-inputs.js';
+import { headModel } from './head.js';
 import { inOrder, type Outcome } from './in-order.js';
 import { atSizeOf, checkViews, labelWhole, type ViewOptions, type WholeOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
@@ -26,11 +28,13 @@ export interface SegmenterOptions {
   readonly threads?: number;
   /** Refine the labels with a fully connected CRF: a preset's name, `w1=4,sa=121,...`, or settings. */
   readonly crf?: string | CrfSettings;
+  /** A further head of a network that has several, such as `geometric`; by default the first. */
+  readonly head?: string;
   /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` is then its owner's. */
   readonly engine?: Engine;
 }
 
-export interface SegmentOptions extends ViewOptions {
+export interface SegmentOptions extends ViewOptions, FurtherInputs {
   readonly signal?: AbortSignal;
   /** Refuse pictures with more pixels; 268 million by default. */
   readonly maxPixels?: number;
@@ -45,7 +49,7 @@ export interface SegmentOptions extends ViewOptions {
   readonly scores?: boolean | 'logits' | 'probabilities';
 }
 
-export interface SegmentAllOptions extends SegmentOptions {
+export interface SegmentAllOptions extends Omit<SegmentOptions, keyof FurtherInputs> {
   /** Pictures under way at a time; 2 by default, so that one is decoded while the network works on another. */
   readonly concurrency?: number;
 }
@@ -74,11 +78,19 @@ function scoreKind({ scores, scales = [1], flip }: SegmentOptions): ScoreMap['ki
 }
 
 /** @throws ERR_USAGE for options that exclude each other */
-function checkTogether({ tile, longSide, scores, refined }: SegmentOptions & { readonly refined: boolean }): void {
+function checkTogether({
+  tile,
+  longSide,
+  scores,
+  refined,
+  depth,
+  hha,
+}: SegmentOptions & { readonly refined: boolean }): void {
   if (tile === undefined) return;
   const refuse = (what: string): PixelwiseError =>
     new PixelwiseError('ERR_USAGE', `Tiles see the picture at its full size: ${what}. Leave out one of the two.`);
   if (longSide !== undefined) throw refuse('longSide would reduce it');
+  if (depth !== undefined || hha !== undefined) throw refuse('depth and HHA are not cut along');
   if (scores) throw refuse('scores of all of it are not kept');
   if (refined) throw refuse('a CRF (crf) needs the scores of all of it');
 }
@@ -118,7 +130,7 @@ export class Segmenter {
     this.#refiner = refiner;
   }
 
-  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a model that reads more than a color picture */
+  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a head that the model does not have */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
     const { longSide, threads } = options;
     checkViews({ ...(longSide !== undefined && { longSide }) });
@@ -126,7 +138,8 @@ export class Segmenter {
     // The engine's thread starts while the model is read.
     const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
     try {
-      const loaded = await loadModel(options.model);
+      const whole = await loadModel(options.model);
+      const loaded = options.head === undefined ? whole : headModel(whole, options.head);
       const engine = options.engine ?? (own as Engine);
       return new Segmenter(loaded, engine, own !== undefined, longSide, refiner);
     } catch (error) {
@@ -138,6 +151,7 @@ export class Segmenter {
   #check(options: SegmentOptions): void {
     if (this.#closed) throw new PixelwiseError('ERR_CLOSED', 'The segmenter was closed. Load a new one.');
     checkViews(options);
+    checkInputs(this.#predictor.network, options);
     checkTogether({ ...this.#own(options), refined: this.#refiner !== undefined });
     options.signal?.throwIfAborted();
   }
@@ -155,7 +169,8 @@ export class Segmenter {
    * Segments one picture; EXIF orientation is applied first, and of a file with several pages the first is taken (a note says
    * so).
    *
-   * @throws ERR_IMAGE or ERR_FILE naming the picture, ERR_USAGE for impossible options; the signal's reason
+   * @throws ERR_IMAGE or ERR_FILE naming the picture, ERR_USAGE for impossible options, and where the network reads depth or
+   *   HHA that is not given; the signal's reason
    */
   async segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
     this.#check(options);
@@ -163,17 +178,18 @@ export class Segmenter {
     const limit = options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels };
     const picture = await readPicture(input, limit);
     if (options.tile !== undefined) return this.#inTiles(picture, options);
-    const { labels, scores, ...size } = await labelWhole(
-      this.#predictor,
-      rowsOf(picture),
-      this.model,
-      kind,
-      this.#own(options),
-    );
+    const how = await this.#beside(options, picture);
+    const { labels, scores, ...size } = await labelWhole(this.#predictor, rowsOf(picture), this.model, kind, how);
     return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
       notes: pictureNotes(picture),
       ...(kind && scores && { scores: { kind, ...size, classes: this.model.classes.length, data: scores } }),
     });
+  }
+
+  /** The options of one picture, with what is seen along with it. */
+  async #beside(options: SegmentOptions, picture: Size): Promise<WholeOptions> {
+    const inputs = await readInputs(options, picture);
+    return { ...this.#own(options), ...(inputs && { inputs }) };
   }
 
   /** How a picture of this size is tiled. */
@@ -204,7 +220,7 @@ export class Segmenter {
     const tiling = options.tile === undefined ? undefined : await this.#tiling(source, options);
     const bands = tiling
       ? labelBands(this.#predictor, source, this.model, tiling, options)
-      : wholeBands(this.#predictor, source, this.model, this.#own(options));
+      : wholeBands(this.#predictor, source, this.model, await this.#beside(options, source));
     const classes = await writeBands(bands, source, this.model, files);
     const notes = [...pictureNotes(source), ...(tiling?.note ? [tiling.note] : [])];
     return { width: source.width, height: source.height, classes, notes };

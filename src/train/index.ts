@@ -28,6 +28,7 @@ export { type Assessment, type AssessOptions, assess, type SubsetScores } from '
 export type { ClassMatch } from '../segment/class-match.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from '../segment/evaluate.js';
 export { type ExportOptions, exportOnnx } from '../segment/export.js';
+export { type HeadPair, headPairs } from '../segment/head.js';
 export { fitModel, type LoadedModel, loadModel } from '../segment/model.js';
 export { EvaluationReport } from '../segment/report/report.js';
 export { type Balance, type ClassFrequencies, classFrequencies, classWeights } from './class-weights.js';

@@ -59,8 +59,9 @@ describe.skipIf(!sharedRoot)('networks against PyTorch', () => {
     const names = Object.keys(info.outputs);
     const b = new GraphBuilder(network.name);
     const image = b.input('image', 'float32', info.input.shape);
-    const { taps, heads, ...outputs } = network.build(b, image, options);
-    const values: Record<string, Value> = { ...taps, ...heads, ...outputs, ...further?.(b, outputs.low) };
+    const { taps, heads = {}, ...outputs } = network.build(b, image, options);
+    const scores = Object.fromEntries(Object.entries(heads).map(([name, head]) => [name, head.scores]));
+    const values: Record<string, Value> = { ...taps, ...scores, ...outputs, ...further?.(b, outputs.low) };
     for (const name of names) b.output(name, values[maps[name] ?? name] ?? expect.fail(`no map ${name}`));
     const graph = b.finish();
     const list = readFillList(shared(`parity/${info.params_file}`));

@@ -6,14 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../src/engine/engine.js';
 import { readPicture, resizePicture } from '../../src/image/decode.js';
 import { decodeLabelMap } from '../../src/image/index-png.js';
 import { vocPalette } from '../../src/image/palette.js';
 import type { Picture, RawPixels } from '../../src/image/picture.js';
 import { findNetwork } from '../../src/nets/catalogue.js';
 import { networkGraph } from '../../src/nets/network.js';
-import { Predictor } from '../../src/segment/predictor.js';
 import { Segmenter } from '../../src/segment/segmenter.js';
 import { initialize } from '../../src/train/initialize.js';
 import { writeModel } from '../../src/weights/model.js';
@@ -142,17 +140,6 @@ describe('networks that cannot run on every size', () => {
       }
     }
     expect(same / labels.length).toBeGreaterThan(0.9);
-  });
-
-  it('but a network that reads more than a color picture is refused, naming what is missing', async () => {
-    const network = findNetwork('nyud-fcn32s-early');
-    expect(() => new Predictor({} as Engine, network, 40, new Map())).toThrow(
-      expect.objectContaining({
-        code: 'ERR_USAGE',
-        message: expect.stringMatching(/reads color and depth.*has no depth/),
-      }),
-    );
-    expect(() => new Predictor({} as Engine, findNetwork('nyud-fcn32s-hha'), 40, new Map())).toThrow(/reads hha/);
   });
 });
 

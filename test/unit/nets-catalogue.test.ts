@@ -48,6 +48,9 @@ function everyHead(network: Network): string[] {
     b,
     b.input('image', 'float32', [1, inputChannels(network), ...legal(network, [33, 41])]),
   );
+  const drawn = Object.entries(heads ?? {}).map(([name, head]) => [name, head.scores.shape[1]]);
+  const declared = Object.entries(network.heads ?? {}).map(([name, classes]) => [name, classes.length]);
+  expect(drawn).toEqual(declared);
   return ['scores', ...(auxiliary ? ['auxiliary'] : []), ...Object.keys(heads ?? {})];
 }
 

@@ -184,7 +184,8 @@ const headed: Network = {
     const { scores } = toyNetwork().build(b, image, o);
     const low = b.maxPool(scores, { kernel: 2, stride: 2 });
     const again = b.mul(scores, b.scalar(2));
-    return { scores, low, auxiliary: again, heads: { geometric: b.slice(again, [1], [0], [3]) } };
+    const geometric = { scores: b.slice(again, [1], [0], [3]), low };
+    return { scores, low, auxiliary: again, heads: { geometric } };
   },
 };
 

@@ -1,13 +1,15 @@
 /** @file `pixelwise eval`: the scores of a model on a data set, and a page of them. */
 
+import { join } from 'node:path';
 import { z } from 'zod';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { type Assessment, assess } from '../../segment/assess.js';
+import { type HeadPair, headPairs } from '../../segment/head.js';
 import { loadModel } from '../../segment/model.js';
 import { Refiner } from '../../segment/refine.js';
 import { EvaluationReport } from '../../segment/report/report.js';
-import { assessmentJson, assessmentText } from '../eval-output.js';
+import { type Outcome, outcomesJson, outcomesText } from '../eval-output.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, numbers, text, whole } from '../options.js';
 import { formatDuration, print, say, status } from '../output.js';
@@ -92,6 +94,11 @@ export const evalCommand = command({
       schema: z.enum(['void', 'borders']).default('void'),
     },
     report: { flags: '--report <dir>', description: 'write the page DIR/report.html', schema: text },
+    head: {
+      flags: '--head <name>',
+      description: 'score only this further head, such as geometric (default: every head that the data has labels for)',
+      schema: text,
+    },
     threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
     json: { flags: '--json', description: 'print one JSON object', schema: flag },
   },
@@ -102,11 +109,13 @@ export const evalCommand = command({
     const loaded = await loadModel(o.model);
     const dataset = await openDataset(o.data, o.split);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
-    const report = o.report === undefined ? undefined : await EvaluationReport.open(o.report, dataset);
-    const began = performance.now();
-    try {
-      const subset = listed(o.classes);
-      const a = await assess(loaded, dataset, {
+    const subset = listed(o.classes);
+    const score = async ({ head, model, data }: HeadPair): Promise<Outcome> => {
+      const folder = o.report === undefined || head === undefined ? o.report : join(o.report, head);
+      const report = folder === undefined ? undefined : await EvaluationReport.open(folder, data);
+      const began = performance.now();
+      const prefix = head === undefined ? '' : `${head}: `;
+      const assessment = await assess(model, data, {
         engine,
         absent: o.absent,
         around: o.band,
@@ -114,28 +123,32 @@ export const evalCommand = command({
         flip: o.flip,
         ...(refiner && { refiner }),
         ...(o.scales && { scales: o.scales }),
-        ...(subset && { subset }),
+        // The names are those of the head that is asked for; the others have other classes.
+        ...(subset && head === o.head && { subset }),
         onLabels: async (_index, sample, labels) => report?.add(sample, labels),
         ...(o.longSide !== undefined && { longSide: o.longSide }),
         onProgress(n, total) {
-          const seconds = (performance.now() - began) / 1000;
-          status(
-            `${n}/${total}  ${(n / seconds).toFixed(1)} pictures/s  ${formatDuration((seconds / n) * (total - n))} left`,
-          );
+          const passed = (performance.now() - began) / 1000;
+          const left = formatDuration((passed / n) * (total - n));
+          status(`${prefix}${n}/${total}  ${(n / passed).toFixed(1)} pictures/s  ${left} left`);
         },
       });
       const seconds = (performance.now() - began) / 1000;
-      sayMatch(a, loaded.description.classes, dataset.classes);
-      say(`${a.images} pictures in ${formatDuration(seconds)}`);
-      if (report) say(`report: ${await report.write(loaded, a, engine, settings(o, refiner))}`);
+      sayMatch(assessment, model.description.classes, data.classes);
+      say(`${prefix}${assessment.images} pictures in ${formatDuration(seconds)}`);
+      if (report) say(`${prefix}report: ${await report.write(model, assessment, engine, settings(o, refiner))}`);
+      return { head, assessment, classes: data.classes, seconds };
+    };
+    try {
+      const outcomes: Outcome[] = [];
+      for (const scored of headPairs(loaded, dataset, o.head)) outcomes.push(await score(scored));
       const more = {
         model: loaded.file,
         network: loaded.network.name,
         split: o.split,
-        seconds,
         ...(refiner && { crf: refiner.settings }),
       };
-      print(o.json ? assessmentJson(a, dataset.classes, more) : assessmentText(a, dataset.classes));
+      print(o.json ? outcomesJson(outcomes, more) : outcomesText(outcomes));
       return 0;
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -72,6 +72,21 @@ const options = {
   },
   threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
   maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
+  head: {
+    flags: '--head <name>',
+    description: 'of a network with several heads the one that labels, such as geometric (default: the first)',
+    schema: text,
+  },
+  depth: {
+    flags: '--depth <file>',
+    description: 'of one picture, for networks that read it: a grey PNG of 16 bits, in millimetres',
+    schema: text,
+  },
+  hha: {
+    flags: '--hha <file>',
+    description: 'of one picture, for networks that read it: HHA as a picture',
+    schema: text,
+  },
   opacity: { flags: '--opacity <0..1>', description: 'how strongly the overlay is tinted', schema: share(0.55) },
   json: { flags: '--json', description: 'print one JSON object per picture', schema: flag },
 };
@@ -90,6 +105,10 @@ const refusals: readonly (readonly [when: (words: readonly string[], o: Options)
     '--video takes one video: pixelwise segment in.mp4 --video out.mp4',
   ],
   [(_, o) => o.video !== undefined && o.tile !== undefined, '--video sees every frame as a whole. Leave out --tile.'],
+  [
+    (words, o) => (o.depth ?? o.hha) !== undefined && (words.length !== 1 || o.watch || o.video !== undefined),
+    '--depth and --hha belong to one picture. Name that picture alone.',
+  ],
   [(_, o) => o.smooth === 1, '--smooth 1 would keep the first frame for ever. Expected less than 1.'],
   [
     (words, o) => words.includes('-') && (words.length > 1 || o.watch || o.video !== undefined),
@@ -102,12 +121,14 @@ const refusals: readonly (readonly [when: (words: readonly string[], o: Options)
 ];
 
 /** Command line words as the library's options. */
-function segmenting({ tile, scales, flip, maxPixels }: Options): SegmentOptions {
+function segmenting({ tile, scales, flip, maxPixels, depth, hha }: Options): SegmentOptions {
   return {
     flip,
     ...(tile !== undefined && { tile }),
     ...(scales && { scales }),
     ...(maxPixels !== undefined && { maxPixels }),
+    ...(depth !== undefined && { depth }),
+    ...(hha !== undefined && { hha }),
   };
 }
 
@@ -121,6 +142,12 @@ interface Work {
 
 async function pictures({ words, o, files, signal }: Work): Promise<number> {
   const inputs = await expandInputs(words, o.out);
+  if ((o.depth ?? o.hha) !== undefined && inputs.length !== 1) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `--depth and --hha belong to one picture, and '${words[0]}' is ${inputs.length}.`,
+    );
+  }
   const { succeeded, failed } = await segmentFiles(inputs, inputs.length, files);
   if (signal.aborted) {
     say(`Interrupted: ${succeeded} of ${inputs.length} pictures are done.`);
@@ -174,7 +201,7 @@ export const segment = command({
     if (refusal) throw new PixelwiseError('ERR_USAGE', refusal[1]);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    const { model, threads, longSide, crf } = o;
+    const { model, threads, longSide, crf, head } = o;
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
     await using engine = createNodeEngine(threads === undefined ? {} : { threads });
@@ -185,6 +212,7 @@ export const segment = command({
       ...(longSide !== undefined && { longSide }),
       ...(crf !== undefined && { crf }),
       ...(threads !== undefined && { threads }),
+      ...(head !== undefined && { head }),
     });
     const files: FilesOptions = { segmenter, segmenting: segmenting(o), opacity: o.opacity, json: o.json, signal };
     const work: Work = { words, o, segmenter, files, signal };

@@ -6,7 +6,7 @@ import type { Engine, Program } from '../../engine/engine.js';
 import { PixelwiseError } from '../../errors.js';
 import type { NamedTensors, Tensor } from '../../graph/tensor.js';
 import { resizePicture } from '../../image/decode.js';
-import { nearestSide, networkGraph, requireColorOnly } from '../../nets/network.js';
+import { nearestSide, networkGraph, requireInputs } from '../../nets/network.js';
 import { labelTail } from '../../surgery/label-tail.js';
 import { inferenceGraph, quantizedNetwork } from '../../surgery/quantize/network.js';
 import { quantizeWeights } from '../../surgery/quantize/quantize.js';
@@ -139,7 +139,7 @@ export async function quantizeModel(
   const { engine, signal, onProgress } = options;
   const { samples, method, maxDrop } = { ...defaults, ...options };
   const { network, description } = loaded;
-  requireColorOnly(network);
+  requireInputs(network);
   if (description.quantized) {
     throw new PixelwiseError('ERR_MODEL', `${loaded.file} is quantised already. Expected a model in float32.`, {
       subject: loaded.file,

@@ -7,7 +7,7 @@ import type { BuildOptions, Network } from '../../nets/network.js';
 import type { Quantization } from '../../weights/quantized.js';
 import { type Prepared, prepared, quantize } from './quantize.js';
 
-const headName = (name: string): string => `head ${name}`;
+const headName = (name: string, map: 'scores' | 'low'): string => `${map} of ${name}`;
 
 /** The network's graph for inference. Outputs: `scores`, `low` and its further heads; never its inner maps or auxiliary head. */
 export function inferenceGraph(network: Network, image: Value, options: BuildOptions = {}): Prepared {
@@ -16,7 +16,10 @@ export function inferenceGraph(network: Network, image: Value, options: BuildOpt
   const { scores, low, heads = {} } = network.build(b, own, { ...options, auxiliary: false });
   b.output('scores', scores);
   b.output('low', low);
-  for (const [name, value] of Object.entries(heads)) b.output(headName(name), value);
+  for (const [name, head] of Object.entries(heads)) {
+    b.output(headName(name, 'scores'), head.scores);
+    b.output(headName(name, 'low'), head.low);
+  }
   return prepared(b.finish());
 }
 
@@ -27,9 +30,10 @@ export function quantizedNetwork(network: Network, quantization: Quantization): 
     build(b, image, options = {}) {
       const graph: Graph = quantize(inferenceGraph(network, image, options).graph, quantization);
       const values = inline(b, graph, new Map([['image', image]]));
-      const heads = [...values].flatMap(([name, v]) =>
-        name.startsWith(headName('')) ? [[name.slice(headName('').length), v] as const] : [],
-      );
+      const heads = Object.keys(network.heads ?? {}).map((name) => {
+        const [scores, low] = [values.get(headName(name, 'scores'))!, values.get(headName(name, 'low'))!];
+        return [name, { scores, low }] as const;
+      });
       return {
         scores: values.get('scores')!,
         low: values.get('low')!,
