@@ -1,8 +1,8 @@
 /** @file Any data set as a plain folder: pictures, index PNGs, the list of classes, a list per split. */
 
 import { constants } from 'node:fs';
-import { copyFile, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { copyFile } from 'node:fs/promises';
+import { dirname, extname, join } from 'node:path';
 import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
 import { fileError, makeFolder, writeFileAtomic } from '../files.js';
@@ -12,6 +12,7 @@ import type { Dataset } from './dataset.js';
 import { readHeader } from './doctor/observe.js';
 import { checkInside } from './formats/folders.js';
 import { inOrder } from './in-order.js';
+import { intoNewFolder, requireNew } from './new-folder.js';
 import { type RepairOptions, repairedLabels, turned } from './repair.js';
 
 export interface ConvertOptions extends RepairOptions {
@@ -56,9 +57,7 @@ const together = 8;
 export async function convertDataset(splits: readonly Dataset[], out: string, o: ConvertOptions): Promise<Converted> {
   await requireNew(out);
   const work = collect(splits);
-  const part = join(dirname(out), `.${basename(out)}.${process.pid}.part`);
-  await makeFolder(part);
-  try {
+  return intoNewFolder(out, async (part) => {
     let turnedMasks = 0;
     let done = 0;
     const write = async (i: number): Promise<boolean> => writeSample(part, work[i] as Work, o);
@@ -68,14 +67,8 @@ export async function convertDataset(splits: readonly Dataset[], out: string, o:
     }
     await writeClasses(part, o);
     for (const { split, ids } of splits) await writeFileAtomic(join(part, `${split}.txt`), `${ids.join('\n')}\n`);
-    await rename(part, out).catch((cause: unknown) => {
-      throw fileError('write', out, cause);
-    });
     return { samples: work.length, turned: turnedMasks };
-  } catch (error) {
-    await rm(part, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }
 
 /** Names alone where the colours are VOC's, which a list of names stands for; else names and colours. */
@@ -85,14 +78,6 @@ async function writeClasses(folder: string, { classes, palette }: ConvertOptions
   const entries = classes.map((name, label) => ({ name, color: palette[label] }));
   if (isUsual) await writeFileAtomic(join(folder, 'classes.txt'), `${classes.join('\n')}\n`);
   else await writeFileAtomic(join(folder, 'classes.json'), `${JSON.stringify(entries, null, 2)}\n`);
-}
-
-async function requireNew(out: string): Promise<void> {
-  const found = await readdir(out).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : []));
-  if (found === undefined) return;
-  throw new PixelwiseError('ERR_USAGE', `'${out}' exists already, and nothing is written over. Name a new folder.`, {
-    subject: out,
-  });
 }
 
 /** One sample to write. */

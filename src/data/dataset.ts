@@ -117,14 +117,21 @@ export async function listSplits(spec: string): Promise<readonly string[]> {
 async function openLayout(spec: string): Promise<{ name: string; kind: Kind; layout: Layout }> {
   const { name, kind, source } = parseSpec(spec);
   if (!(await isFolder(source.root)) && !(kind.file && (await isFile(source.root)))) {
+    if (kind.unpack && (await isFile(source.root))) {
+      throw dataError(spec, `'${source.root}' is a file. Unpack it first: pixelwise data convert ${name}:FILE -o NEW`);
+    }
     const what = kind.file ? 'file or folder' : 'folder';
     throw dataError(spec, `the ${what} '${source.root}' does not exist. Check the path`);
   }
   return { name, kind, layout: await kind.open(source) };
 }
 
-/** `KIND:PATH?OPTION=VALUE`, taken apart; a `?` belongs to the path where the kind has no options. */
-function parseSpec(spec: string): { name: string; kind: Kind; source: Source } {
+/**
+ * `KIND:PATH?OPTION=VALUE`, taken apart; a `?` belongs to the path where the kind has no options.
+ *
+ * @throws `ERR_USAGE` for an unknown kind or option
+ */
+export function parseSpec(spec: string): { name: string; kind: Kind; source: Source } {
   const colon = spec.indexOf(':');
   const [name, rest] = [spec.slice(0, Math.max(colon, 0)), spec.slice(colon + 1)];
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;

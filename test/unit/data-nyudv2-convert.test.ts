@@ -1,13 +1,14 @@
 /** @file NYUDv2's HDF5 file, made small by the test, becomes a folder that opens as a data set. */
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { File, ready } from 'h5wasm/node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/dataset.js';
 import { convertNyudv2 } from '../../src/data/formats/nyudv2-convert.js';
+import { pixelwiseHere } from '../support/cli.js';
 import { mat5 } from '../support/mat5.js';
-import { failure, writeTree } from '../support/tree.js';
+import { failure, photo, type Tree, writeTree } from '../support/tree.js';
 
 beforeAll(async () => {
   await ready;
@@ -119,5 +120,79 @@ describe('convertNyudv2', () => {
       onProgress: () => stop.abort(new Error('enough')),
     });
     await expect(work).rejects.toThrow('enough');
+  });
+});
+
+describe('pixelwise data convert nyudv2:FILE', () => {
+  const hha = async (width_ = width): Promise<Tree> =>
+    Object.fromEntries(
+      await Promise.all(
+        [1, 2, 3].map(async (n) => [`hha/img_500${n}.png`, await photo(width_, height, 'png', '#ff8000')]),
+      ),
+    );
+  /** The three files side by side, under their own names. */
+  async function published(more: Tree = {}, content?: Content): Promise<string> {
+    const root = await writeTree({ 'classMapping40.mat': mapping, 'splits.mat': splits, ...more });
+    await writeLabeled(join(root, 'nyu.mat'), content);
+    return root;
+  }
+
+  it('finds the other files beside it, copies HHA, and writes what trains and evaluates', async () => {
+    const root = await published(await hha());
+    const out = join(root, 'nyudv2');
+    const ran = await pixelwiseHere(['data', 'convert', `nyudv2:${root}/nyu.mat?hha=${root}/hha`, '-o', out]);
+    expect(ran).toMatchObject({ code: 0, stdout: `${out}\n` });
+    expect(ran.stderr).toContain(`3 pictures. Check them with: pixelwise data check nyudv2:${out}`);
+    const dataset = await openDataset(`nyudv2:${out}`, 'trainval');
+    expect(dataset).toMatchObject({ ids: ['5003', '5001'], inputs: ['depth', 'hha'] });
+    expect(dataset.classes).toHaveLength(40);
+    const { inputs } = await dataset.load(0);
+    expect([...(inputs?.hha?.data.subarray(0, 3) ?? [])]).toEqual([255, 128, 0]);
+    // One may ask for what the network sees, and no other file is read then.
+    const depth = await openDataset(`nyudv2:${out}?inputs=depth`, 'trainval');
+    expect(depth.inputs).toEqual(['depth']);
+    expect(Object.keys((await depth.load(0)).inputs ?? {})).toEqual(['depth']);
+    expect(await failure(openDataset(`nyudv2:${out}?inputs=hhb`, 'test'))).toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringContaining("no input 'hhb'. Expected inputs= with depth or hha"),
+    });
+  });
+
+  it('takes the other files from elsewhere', async () => {
+    const root = await published();
+    const other = await writeTree({ 'm.mat': mapping, 's.mat': mat5({ trainNdxs: row(1), testNdxs: row(2) }) });
+    const out = join(root, 'nyudv2');
+    const spec = `nyudv2:${root}/nyu.mat?mapping=${other}/m.mat&splits=${other}/s.mat`;
+    expect(await pixelwiseHere(['data', 'convert', spec, '-o', out])).toMatchObject({ code: 0 });
+    expect((await openDataset(`nyudv2:${out}`, 'trainval')).ids).toEqual(['5001']);
+    expect((await openDataset(`nyudv2:${out}`, 'test')).inputs).toEqual(['depth']);
+  });
+
+  it.each<[string, string, string[], RegExp]>([
+    ['a file that is not HDF5', '/splits.mat', [], /splits\.mat': it is no HDF5 file/],
+    ['a mapping that is missing', '/nyu.mat?mapping=nowhere.mat', [], /nowhere\.mat.*does not exist/],
+    ['options of the other way', '/nyu.mat', ['--map', '255=1'], /Leave out --map/],
+    ['an option that is none', '/nyu.mat?classes=13', [], /Unknown option 'classes=13'.*mapping=/],
+    ['HHA pictures that are missing', '/nyu.mat?hha=ROOT', [], /img_5001\.png.*does not exist/],
+    ['HHA pictures of another size', '/nyu.mat?hha=ROOT/hha', [], /img_5001\.png.*it is 5 x 2.*are 4 x 2/],
+  ])('refuses %s and leaves nothing behind', async (_, path, more, said) => {
+    const root = await published(await hha(width + 1));
+    const before = await readdir(root);
+    const spec = `nyudv2:${root}${path.replace('ROOT', root)}`;
+    const { code, stderr } = await pixelwiseHere(['data', 'convert', spec, '-o', join(root, 'new'), ...more]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(said);
+    expect(await readdir(root)).toEqual(before);
+  });
+
+  it('writes over nothing, and training on the file itself says what to do', async () => {
+    const root = await published();
+    const taken = await pixelwiseHere(['data', 'convert', `nyudv2:${root}/nyu.mat`, '-o', root]);
+    expect(taken.stderr).toContain('exists already');
+    const error = await failure(openDataset(`nyudv2:${root}/nyu.mat`, 'trainval'));
+    expect(error).toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringContaining('pixelwise data convert nyudv2:FILE -o NEW'),
+    });
   });
 });

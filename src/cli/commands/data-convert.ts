@@ -1,9 +1,12 @@
-/** @file `pixelwise data convert`: any data set as a plain folder, mended on the way. */
+/** @file `pixelwise data convert`: any data set as a plain folder, mended on the way; one that comes as a file, unpacked. */
 
 import { convertDataset } from '../../data/convert.js';
-import type { Dataset } from '../../data/dataset.js';
+import { type Dataset, parseSpec } from '../../data/dataset.js';
 import { knownColors } from '../../data/doctor/foreign-mask.js';
+import { isFile } from '../../data/formats/folders.js';
+import type { Kind, Source } from '../../data/formats/layout.js';
 import { type LabelColors, readLabelColors } from '../../data/label-colors.js';
+import { intoNewFolder } from '../../data/new-folder.js';
 import { PixelwiseError } from '../../errors.js';
 import { vocPalette } from '../../image/palette.js';
 import { print, say } from '../output.js';
@@ -34,9 +37,33 @@ function classSet(dataset: Dataset, given: LabelColors | undefined) {
   return { classes, palette, colors: new Map([...knownColors({ classes, palette }), ...voids]) };
 }
 
+/** The one file that a set is published as, as the folder that its kind reads. */
+async function unpacked(
+  name: string,
+  unpack: NonNullable<Kind['unpack']>,
+  source: Source,
+  o: DataOptions & { readonly out: string },
+  signal: AbortSignal,
+): Promise<number> {
+  const { out } = o;
+  if (o.map.length > 0 || o.palette !== undefined || o.nearest || o.split !== undefined) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `'${source.root}' is unpacked whole and as it is. Leave out --map, --palette, --nearest and --split; they can follow: ` +
+        `pixelwise data convert ${name}:${out} ...`,
+    );
+  }
+  const pictures = await intoNewFolder(out, (part) => unpack(source, part, { signal, onProgress: progress() }));
+  say(`${pictures} pictures. Check them with: pixelwise data check ${name}:${out}`);
+  print(out);
+  return 0;
+}
+
 export async function convert(spec: string, o: DataOptions, signal: AbortSignal): Promise<number> {
   const { out } = o;
   if (out === undefined) throw new PixelwiseError('ERR_USAGE', 'Nowhere to write to. Name a new folder with --out.');
+  const { name, kind, source } = parseSpec(spec);
+  if (kind.unpack && (await isFile(source.root))) return unpacked(name, kind.unpack, source, { ...o, out }, signal);
   const map = readMap(o.map);
   const given = o.palette === undefined ? undefined : await readLabelColors(o.palette);
   const splits = await openSplits(spec, o.split);

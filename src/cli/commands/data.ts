@@ -32,6 +32,7 @@ export const dataCommand = command({
     'pixelwise data stats folder:mine --json',
     'pixelwise data browse voc:VOC2012 --split val -o val.html',
     'pixelwise data convert folder:mine --map 255=1 -o mine-fixed',
+    'pixelwise data convert nyudv2:nyu_depth_v2_labeled.mat -o nyudv2',
     'pixelwise data split folder:mine --val 0.2 --seed 7',
   ],
   options: {

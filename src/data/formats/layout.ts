@@ -63,6 +63,11 @@ export interface Source {
   readonly options: ReadonlyMap<string, string>;
 }
 
+export interface UnpackOptions {
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** A kind of data set. */
 export interface Kind {
   /** What must be found at ROOT, in one line. */
@@ -72,6 +77,8 @@ export interface Kind {
   /** Whether ROOT may be a file. */
   readonly file?: boolean;
   open(source: Source): Promise<Layout>;
+  /** Makes of the one file that the set is published as, at ROOT, the folder that `open` reads. Returns the pictures. */
+  unpack?(source: Source, out: string, options: UnpackOptions): Promise<number>;
 }
 
 /** Stored numbers 0 to `classes - 1` are the classes and 255 is void, except for those in `others`. */

@@ -5,8 +5,11 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { PixelwiseError } from '../../errors.js';
 import { makeFolder, readBytes, writeFileAtomic } from '../../files.js';
+import { readPicture } from '../../image/decode.js';
 import { encodeLabelMap } from '../../image/index-png.js';
 import { vocPalette } from '../../image/palette.js';
+import type { Size } from '../../image/picture.js';
+import type { UnpackOptions } from './layout.js';
 import { matrixAt, readMat5 } from './mat5.js';
 
 export interface NyudFiles {
@@ -16,14 +19,13 @@ export interface NyudFiles {
   readonly mapping: string;
   /** `splits.mat`: the numbers of the pictures in `trainNdxs` and `testNdxs`, from 1. */
   readonly splits: string;
+  /** A folder with HHA pictures of the same names, `img_5001.png` the first, which are copied along. Default: none. */
+  readonly hha?: string;
   /** The folder to write; it is made where it does not exist. */
   readonly out: string;
 }
 
-export interface NyudOptions {
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
-}
+export type NyudOptions = UnpackOptions;
 
 /** The part of h5wasm that is used here. */
 interface Hdf5 {
@@ -43,10 +45,10 @@ const maxSide = 4096;
 
 /**
  * Write pictures, depth (16 bits, millimetres) and labels (index PNG, 0 is void, 1 to 40 the classes) with the lists
- * `trainval` and `test`. HHA is not made: whoever has it puts it into `data/hha/`.
+ * `trainval` and `test`. HHA is not made, but copied from where it is.
  *
- * @throws `ERR_USAGE` where the package h5wasm is not installed, `ERR_FILE` or `ERR_FORMAT` naming the file at fault, the
- * signal's reason.
+ * @throws `ERR_USAGE` where the package h5wasm is not installed, `ERR_FILE`, `ERR_FORMAT` or `ERR_IMAGE` naming the file at
+ * fault, the signal's reason.
  */
 export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {}): Promise<{ pictures: number }> {
   const mapClass = await readMapping(files.mapping);
@@ -65,7 +67,9 @@ export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {})
         throw formatError(files.splits, `'${split}' names picture ${high}, and '${files.file}' has ${count}`);
       }
     }
-    for (const folder of ['data/images', 'data/depth', 'segmentation']) await makeFolder(join(files.out, folder));
+    const { hha } = files;
+    for (const folder of ['data/images', 'data/depth', 'segmentation', ...(hha === undefined ? [] : ['data/hha'])])
+      await makeFolder(join(files.out, folder));
     for (let n = 0; n < count; n++) {
       options.signal?.throwIfAborted();
       const name = `img_${firstId + n}.png`;
@@ -76,6 +80,7 @@ export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {})
       await writeFileAtomic(join(files.out, 'data/depth', name), depth);
       const mask = encodeLabelMap({ width, height, data: labels }, vocPalette(256));
       await writeFileAtomic(join(files.out, 'segmentation', name), mask);
+      if (hha !== undefined) await copyHha(join(hha, name), join(files.out, 'data/hha', name), raw);
       options.onProgress?.(n + 1, count);
     }
     // Last, so that a folder with lists is a whole one.
@@ -86,6 +91,17 @@ export async function convertNyudv2(files: NyudFiles, options: NyudOptions = {})
   } finally {
     opened.close();
   }
+}
+
+async function copyHha(from: string, to: string, { width, height }: Size): Promise<void> {
+  const bytes = await readBytes(from);
+  const seen = await readPicture(bytes).catch((cause: unknown) => {
+    throw formatError(from, 'it is no picture that can be read', cause);
+  });
+  if (seen.width !== width || seen.height !== height) {
+    throw formatError(from, `it is ${seen.width} x ${seen.height}, and the photographs are ${width} x ${height}`);
+  }
+  await writeFileAtomic(to, bytes);
 }
 
 async function loadHdf5(file: string): Promise<Hdf5> {
