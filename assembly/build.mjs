@@ -1,11 +1,25 @@
-/** @file Compiles the kernels to dist/crf/kernels.wasm, unless that is newer than all they are made of. */
+/** @file Compiles the kernels into dist, each unless it is newer than all they are made of. */
 
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generatePasses } from './generate.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const target = here('../dist/crf/kernels.wasm');
+
+const modules = [
+  {
+    source: 'index.ts',
+    target: here('../dist/crf/kernels.wasm'),
+    // The memory is shared, so that several threads can work on it; its size is only a limit.
+    // The first page is the threads' (src/crf/team.ts); tables of the mathematical functions lie in its upper half.
+    options: [
+      ...['--memoryBase', '32768', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
+      ...['--enable', 'threads'],
+    ],
+  },
+  { source: 'resample.ts', target: here('../dist/image/resample.wasm'), options: ['--initialMemory', '1'] },
+];
 
 const age = (file) =>
   stat(file).then(
@@ -13,23 +27,21 @@ const age = (file) =>
     () => 0,
   );
 
-async function upToDate() {
+async function upToDate(target) {
   const files = (await readdir(here('.'))).map((name) => here(name));
   const ages = await Promise.all(files.map(age));
   return Math.max(...ages) < (await age(target));
 }
 
-async function build() {
+async function build({ source, target, options }) {
   const { default: asc } = await import('assemblyscript/asc');
   const output = new Map();
   const { error, stderr } = await asc.main(
     [
-      'index.ts',
+      source,
       ...['--outFile', 'kernels.wasm', '--runtime', 'stub', '-O3', '--noAssert'],
-      // The memory is shared, so that several threads can work on it; its size is only a limit.
-      // The first page is the threads' (src/crf/team.ts); tables of the mathematical functions lie in its upper half.
-      ...['--memoryBase', '32768', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
-      ...['--enable', 'simd', '--enable', 'bulk-memory', '--enable', 'threads'],
+      ...['--enable', 'simd', '--enable', 'bulk-memory'],
+      ...options,
     ],
     {
       readFile: (name) =>
@@ -38,9 +50,9 @@ async function build() {
       listFiles: () => [],
     },
   );
-  if (error) throw new Error(`The kernels do not compile: ${error.message}\n${stderr}`);
-  await mkdir(here('../dist/crf'), { recursive: true });
+  if (error) throw new Error(`The kernels of ${source} do not compile: ${error.message}\n${stderr}`);
+  await mkdir(dirname(target), { recursive: true });
   await writeFile(target, output.get('kernels.wasm'));
 }
 
-if (!(await upToDate())) await build();
+for (const module of modules) if (!(await upToDate(module.target))) await build(module);

@@ -87,14 +87,14 @@ const quietEvery = 50;
 async function follow(
   events: AsyncIterable<TrainEvent>,
   recipe: Recipe,
-  prefix: string,
-  json: boolean,
+  { prefix, json, onStart }: Pick<StageRun, 'prefix' | 'json' | 'onStart'>,
 ): Promise<boolean> {
   const progress = new Progress(recipe, prefix);
   let interrupted = false;
   for await (const event of events) {
     if (json) print(JSON.stringify(event));
     if (event.kind === 'start') {
+      await onStart();
       if (event.update === 0) say(`${prefix}${describeRate(recipe, findNetwork(recipe.network).stride)}`);
       if (event.classWeights)
         say(`${prefix}class weights: ${event.classWeights.map((w) => w.toPrecision(3)).join(' ')}`);
@@ -161,6 +161,8 @@ export interface StageRun {
   /** Weights to start from: files or names, or `SUFFIX=FILE` for one of several streams. */
   readonly init: readonly string[];
   readonly json: boolean;
+  /** Called once the run's folder is there. */
+  readonly onStart: () => Promise<void>;
 }
 
 /** Trains one recipe to its end, or to Ctrl-C; tells whether it was interrupted. */
@@ -189,7 +191,7 @@ export async function trainStage(s: StageRun, engine: Engine, signal: AbortSigna
   });
   const title = `${name}: ${network.title}`;
   const record = { run, title, recipe, dataset, engine, resume, ...(samples && { samples }) };
-  const interrupted = await follow(recorded(events, record), recipe, s.prefix, s.json);
+  const interrupted = await follow(recorded(events, record), recipe, s);
   if (!interrupted) await finish(run);
   return interrupted;
 }

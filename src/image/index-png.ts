@@ -5,6 +5,7 @@ import { internal, PixelwiseError } from '../errors.js';
 import { type FilePath, readBytes, toPath } from '../files.js';
 import type { Palette } from './palette.js';
 import { isPngBomb } from './png-data.js';
+import { pngRows } from './png-pixels.js';
 
 /** The label of pixels that count neither in training nor in evaluation. */
 export const voidLabel = 255;
@@ -38,18 +39,18 @@ export async function readLabelMap(file: FilePath): Promise<LabelMap> {
  * @throws `ERR_MASK` for anything else: colour masks, labels above 255, damaged files.
  */
 export function decodeLabelMap(bytes: Uint8Array, name = 'mask'): LabelMap {
-  const { width, height, depth } = checkHeader(bytes, name);
-  if (isPngBomb(bytes, height * Math.ceil((width * depth) / 8))) {
+  const { width, height, depth, interlaced } = checkHeader(bytes, name);
+  const stride = Math.ceil((width * depth) / 8);
+  if (isPngBomb(bytes, height * stride)) {
     throw maskError(name, `its data unpacks to far more than ${width} x ${height} pixels. Refused as a bomb`);
   }
-  let png: DecodedPng;
+  let data: DecodedPng['data'];
   try {
-    png = decode(bytes, { checkCrc: true });
+    data = interlaced || depth > 8 ? decode(bytes, { checkCrc: true }).data : pngRows(bytes, height, stride);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw maskError(name, `the PNG is damaged or cut short (${message}). Copy or download it again`, cause);
   }
-  const { data } = png;
   if (data instanceof Uint16Array) return { width, height, data: narrow(data, name) };
   return {
     width,
@@ -87,6 +88,7 @@ interface Header {
   readonly width: number;
   readonly height: number;
   readonly depth: number;
+  readonly interlaced: boolean;
 }
 
 /** The fields of the header chunk, or an error for what no label map has: the decoder would accept it. */
@@ -118,7 +120,7 @@ function checkHeader(bytes: Uint8Array, name: string): Header {
   if (interlace !== 0 && depth < 8) {
     throw maskError(name, `it is interlaced with ${depth} bits per pixel. Save it without interlacing, or with 8 bits`);
   }
-  return { width, height, depth };
+  return { width, height, depth, interlaced: interlace !== 0 };
 }
 
 function narrow(data: Uint16Array, name: string): Uint8Array {

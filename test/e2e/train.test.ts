@@ -69,6 +69,7 @@ describe('a run', () => {
     const files = [
       'best.safetensors',
       'curve.svg',
+      'data.json',
       'environment.json',
       'last.safetensors',
       'log.jsonl',
@@ -249,6 +250,14 @@ describe('data that cannot be used', () => {
       expect(skipped.code).toBe(0);
       expect(skipped.stderr).toMatch(/^train: 1 of \d+ samples left out, because they are broken: p1\n/);
       expect(await filesIn(join(work, 'bad'))).toContain('model.safetensors');
+      // A run that goes on takes the look that is written down, as long as the files are the same.
+      const noted = join(work, 'bad/data.json');
+      const passed = JSON.parse(await readFile(noted, 'utf8'));
+      expect(passed.train.skipped).toEqual(['p1']);
+      await writeFile(noted, JSON.stringify({ train: { ...passed.train, skipped: ['p0', 'p1'] } }));
+      expect((await pixelwise([...words, '--skip-bad', '--resume'])).stderr).toMatch(/^train: 2 of .*: p0, p1\n/);
+      await writeFile(file, filled(78));
+      expect((await pixelwise([...words, '--skip-bad', '--resume'])).stderr).toMatch(/^train: 1 of .*: p1\n/);
     } finally {
       await writeFile(file, good);
     }

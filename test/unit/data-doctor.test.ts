@@ -1,11 +1,14 @@
 /** @file The label doctor: every diagnosis is made where it belongs, and none on good data. */
 
+import { readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { camvid, voc } from '../../src/data/classes.js';
 import { examine } from '../../src/data/doctor/examine.js';
 import { luma, mapOptions, readLabels } from '../../src/data/doctor/labels.js';
+import { readPassed, writePassed } from '../../src/data/doctor/passed.js';
 import { preflight } from '../../src/data/doctor/preflight.js';
 import type { Finding, Report } from '../../src/data/doctor/report.js';
 import { type Color, vocPalette } from '../../src/image/palette.js';
@@ -22,6 +25,7 @@ import {
   width,
   writeSet,
 } from '../support/made-set.js';
+import { writeTree } from '../support/tree.js';
 
 const turnedSize = { width: height, height: width };
 
@@ -325,5 +329,55 @@ describe('before training', () => {
   it('with no good sample there is nothing to train on', async () => {
     const root = await writeSet({ train: { a: { picture: await picture(1) } } });
     await expect(preflight(`voc:${root}`, 'train', { skipBad: true })).rejects.toThrow(/No sample would be left/);
+  });
+
+  it('is not looked at again as long as nothing changes', async () => {
+    const root = await writeSet({ train: await goodSamples('t', 0) });
+    const spec = `voc:${root}`;
+    const looks: number[] = [];
+    const onProgress = (done: number): void => {
+      looks.push(done);
+    };
+    const { passed } = await preflight(spec, 'train', { onProgress });
+    expect(looks).toEqual([1, 2, 3, 4]);
+    const again = await preflight(spec, 'train', { passed, onProgress });
+    expect(looks).toHaveLength(4);
+    expect(again).toMatchObject({ skipped: [], passed });
+    expect(again.report).toBeUndefined();
+    expect(again.dataset.ids).toHaveLength(4);
+    // A mask of the same size in bytes, written later; and a list that has lost its last line.
+    const mask = join(root, 'SegmentationClass/t2.png');
+    const kept = await readFile(mask);
+    await writeFile(mask, kept);
+    await utimes(mask, new Date(), new Date(Date.now() + 5000));
+    const changed = await preflight(spec, 'train', { passed, onProgress });
+    expect(looks).toHaveLength(8);
+    expect(changed.passed.fingerprint).not.toBe(passed.fingerprint);
+    await writeFile(join(root, 'ImageSets/Segmentation/train.txt'), 't0\nt1\nt2\n');
+    await preflight(spec, 'train', { passed: changed.passed, onProgress });
+    expect(looks).toHaveLength(11);
+    // What has broken since is found.
+    await writeFile(mask, kept.subarray(0, 40));
+    await expect(preflight(spec, 'train', { passed: changed.passed })).rejects.toThrow(/Cannot train on 'train'/);
+  });
+
+  it('an earlier look that left samples out counts only where they may be left out', async () => {
+    const samples = await goodSamples('t', 0);
+    const root = await writeSet({ train: { ...samples, t2: { ...samples.t2, mask: indexPng(labels(77)) } } });
+    const spec = `voc:${root}`;
+    const { passed } = await preflight(spec, 'train', { skipBad: true });
+    expect(passed.skipped).toEqual(['t2']);
+    const again = await preflight(spec, 'train', { skipBad: true, passed });
+    expect(again.report).toBeUndefined();
+    expect(again.dataset.ids).toEqual(['t0', 't1', 't3']);
+    await expect(preflight(spec, 'train', { passed })).rejects.toThrow(/77/);
+  });
+
+  it.each(['', '{', '[1]', '{"train":{"fingerprint":1}}'])('notes that are %j count for nothing', async (text) => {
+    const file = join(await writeTree({ 'data.json': text }), 'data.json');
+    expect([...(await readPassed(file))]).toEqual([]);
+    const passed = new Map([['val', { fingerprint: 'f', skipped: ['a'] }]]);
+    await writePassed(file, passed);
+    expect(await readPassed(file)).toEqual(passed);
   });
 });

@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +25,8 @@ beforeAll(async () => {
   await writeFile(join(compiled, 'run.mjs'), script);
   const options = ['--noCheck', '--composite', 'false', '--incremental', 'false', '--outDir', join(compiled, 'dist')];
   await run(process.execPath, [join(project, 'node_modules/typescript/bin/tsc'), '-p', project, ...options]);
+  const kernels = 'dist/image/resample.wasm';
+  await copyFile(join(project, kernels), join(compiled, kernels));
 });
 afterAll(async () => {
   await rm(compiled, { recursive: true, force: true });

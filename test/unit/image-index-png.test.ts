@@ -3,10 +3,12 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { encode } from 'fast-png';
+import { decode, encode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { crc32 } from '../../src/crc32.js';
 import { PixelwiseError } from '../../src/errors.js';
 import { writeFileAtomic } from '../../src/files.js';
 import { decodeLabelMap, encodeLabelMap, type LabelMap, readLabelMap } from '../../src/image/index-png.js';
@@ -111,6 +113,76 @@ describe('round trips', () => {
     const large = new Uint8Array(png.length + 20);
     large.set(png, 7);
     expect(decodeLabelMap(large.subarray(7, 7 + png.length))).toEqual(map);
+  });
+});
+
+/** A grey PNG of 8 bits whose rows are filtered as told, by the formulas of the specification (section 9.2). */
+function filteredPng(width: number, data: Uint8Array, filters: readonly number[]): Uint8Array {
+  const height = data.length / width;
+  const at = (x: number, y: number): number => (x < 0 || y < 0 ? 0 : (data[y * width + x] as number));
+  const paeth = (a: number, b: number, c: number): number => {
+    const p = a + b - c;
+    const [pa, pb, pc] = [Math.abs(p - a), Math.abs(p - b), Math.abs(p - c)];
+    return pa <= pb && pa <= pc ? a : pb <= pc ? b : c;
+  };
+  const predictions = [
+    () => 0,
+    (x: number, y: number) => at(x - 1, y),
+    (x: number, y: number) => at(x, y - 1),
+    (x: number, y: number) => Math.floor((at(x - 1, y) + at(x, y - 1)) / 2),
+    (x: number, y: number) => paeth(at(x - 1, y), at(x, y - 1), at(x - 1, y - 1)),
+  ];
+  const rows = Array.from({ length: height }, (_, y) => {
+    const predict = predictions[filters[y] as number] as (x: number, y: number) => number;
+    return [filters[y] as number, ...Array.from({ length: width }, (__, x) => (at(x, y) - predict(x, y)) & 255)];
+  });
+  const chunk = (name: string, content: Uint8Array): Buffer => {
+    const body = Buffer.concat([Buffer.from(name, 'latin1'), content]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(content.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width);
+  header.writeUInt32BE(height, 4);
+  header[8] = 8;
+  const packed = deflateSync(Uint8Array.from(rows.flat()));
+  const half = packed.length >> 1;
+  // Two data chunks, as large files have them.
+  const chunks = [chunk('IHDR', header), chunk('IDAT', packed.subarray(0, half)), chunk('IDAT', packed.subarray(half))];
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...chunks, chunk('IEND', new Uint8Array())]);
+}
+
+describe('rows', () => {
+  it('come back through every filter, as another decoder reads them', () => {
+    const sizes = fc.record({ width: fc.integer({ min: 1, max: 9 }), filters: fc.array(fc.nat(4), { minLength: 1 }) });
+    fc.assert(
+      fc.property(sizes, fc.nat(), ({ width, filters }, seed) => {
+        const data = Uint8Array.from({ length: width * filters.length }, (_, i) => Math.imul(i + 1, seed | 1) >>> 24);
+        const png = filteredPng(width, data, filters);
+        expect([...decode(png).data]).toEqual([...data]);
+        expect(decodeLabelMap(png)).toEqual({ width, height: filters.length, data });
+      }),
+      { examples: [[{ width: 7, filters: [0, 1, 2, 3, 4, 4, 3, 2, 1, 0] }, 0x9e3779b1]] },
+    );
+  });
+
+  it('with a filter that does not exist are refused', () => {
+    const png = filteredPng(1, Uint8Array.of(1), [0]);
+    const bad = Buffer.from(filteredPng(2, Uint8Array.of(1, 2), [0]));
+    expect(decodeLabelMap(png).data).toEqual(Uint8Array.of(1));
+    const packed = deflateSync(Uint8Array.of(7, 1, 2));
+    const at = bad.indexOf('IDAT');
+    // The stored size is that of the first data chunk alone: the whole is written anew.
+    const head = bad.subarray(0, at - 4);
+    const chunk = Buffer.concat([Buffer.from('IDAT'), packed]);
+    const sum = Buffer.alloc(4);
+    sum.writeUInt32BE(crc32(chunk));
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(packed.length);
+    const whole = Buffer.concat([head, length, chunk, sum, bad.subarray(bad.indexOf('IEND') - 4)]);
+    expect(() => decodeLabelMap(whole, 'm.png')).toThrow(/m\.png.*row 0 has the unknown filter 7/);
   });
 });
 

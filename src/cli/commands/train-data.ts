@@ -1,6 +1,7 @@
 /** @file The data sets of a run, looked at by the label doctor before its first step. */
 
 import type { Dataset } from '../../data/dataset.js';
+import type { Passed } from '../../data/doctor/passed.js';
 import { type Preflight, preflight } from '../../data/doctor/preflight.js';
 import { counted } from '../../data/doctor/report.js';
 import { untilInterrupted } from '../interrupt.js';
@@ -27,18 +28,21 @@ function tell({ dataset, skipped }: Preflight): void {
  *
  * Both before the first update: what is missing or broken must not end the run at its first evaluation.
  *
+ * @param passed what earlier looks ended with, by split; these are added
  * @throws `ERR_DATA` with the doctor's summary, unless `skipBad` leaves out what is broken
  */
 export async function trainingData(
   spec: string,
   splits: { readonly train: string; readonly held: string | undefined },
   skipBad: boolean,
+  passed: Map<string, Passed>,
 ): Promise<TrainingData | undefined> {
   using interrupt = untilInterrupted();
   const { signal } = interrupt;
   const open = async (split: string): Promise<Dataset> => {
     const onProgress = (n: number, total: number): void => status(`looking at ${split} ${n}/${total}`);
-    const looked = await preflight(spec, split, { skipBad, signal, onProgress });
+    const looked = await preflight(spec, split, { skipBad, signal, onProgress, passed: passed.get(split) });
+    passed.set(split, looked.passed);
     tell(looked);
     return looked.dataset;
   };

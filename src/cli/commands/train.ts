@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import type { Dataset } from '../../data/dataset.js';
+import { type Passed, readPassed, writePassed } from '../../data/doctor/passed.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
 import { findNetwork } from '../../nets/catalogue.js';
@@ -50,13 +51,14 @@ async function openForStages(
   spec: string,
   stages: readonly Stage[],
   skipBad: boolean,
+  passed: Map<string, Passed>,
 ): Promise<TrainingData[] | undefined> {
   const known = new Map<string, TrainingData>();
   const data: TrainingData[] = [];
   for (const { recipe } of stages) {
     const splits = { train: recipe.split, held: recipe.evaluation?.split };
     const key = JSON.stringify(splits);
-    const looked = known.get(key) ?? (await trainingData(spec, splits, skipBad));
+    const looked = known.get(key) ?? (await trainingData(spec, splits, skipBad, passed));
     if (!looked) return undefined;
     known.set(key, looked);
     data.push(looked);
@@ -127,7 +129,9 @@ export const trainCommand = command({
     const run = o.out ?? join('runs', recipeName);
     const folders = stages.map((_, i) => join(run, stageFolder(stages, i)));
     await checkRunFolder(run, folders, resume);
-    const looked = await openForStages(data, stages, o.skipBad);
+    const noted = join(run, 'data.json');
+    const passed = resume ? await readPassed(noted) : new Map<string, Passed>();
+    const looked = await openForStages(data, stages, o.skipBad, passed);
     if (!looked) return interruptedCode;
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
@@ -157,6 +161,8 @@ export const trainCommand = command({
         resume: begun,
         init,
         json: o.json,
+        // Only now: a run that is refused leaves no folder.
+        onStart: () => writePassed(noted, passed),
       };
       if (!(await trainStage(how, engine, signal))) continue;
       const sets = o.set.flatMap((s) => ['--set', s]);

@@ -3,11 +3,14 @@
 import { PixelwiseError } from '../../errors.js';
 import { type Dataset, openDataset } from '../dataset.js';
 import { type ExamineOptions, examine } from './examine.js';
+import { fingerprint, type Passed } from './passed.js';
 import { counted, type Finding, type Report } from './report.js';
 
 export interface PreflightOptions extends Omit<ExamineOptions, 'depth'> {
   /** Leave out the samples that are broken, instead of refusing the data set. */
   readonly skipBad?: boolean;
+  /** What an earlier look at this split ended with: the same files are not looked at again. */
+  readonly passed?: Passed | undefined;
 }
 
 export interface Preflight {
@@ -15,7 +18,10 @@ export interface Preflight {
   readonly dataset: Dataset;
   /** Ids of the samples left out. */
   readonly skipped: readonly string[];
-  readonly report: Report;
+  /** Absent where nothing had changed since the earlier look. */
+  readonly report?: Report;
+  /** To be given to the next look. */
+  readonly passed: Passed;
 }
 
 /** Findings told in the refusal; `pixelwise data check` tells all. */
@@ -28,17 +34,24 @@ const told = 4;
  * `openDataset` throws, but for missing files.
  */
 export async function preflight(spec: string, split: string, options: PreflightOptions = {}): Promise<Preflight> {
-  const { skipBad = false, ...looking } = options;
+  const { skipBad = false, passed, ...looking } = options;
   const given = await openDataset(spec, split, { complete: false });
+  const seen = await fingerprint(given, options.signal);
+  if (passed?.fingerprint === seen && (skipBad || passed.skipped.length === 0)) {
+    return { dataset: await without(spec, split, passed.skipped), skipped: passed.skipped, passed };
+  }
   const report = await examine([given], { ...looking, depth: 'quick' });
   const skipped = report.splits[0]?.bad ?? [];
   const errors = report.findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0 && (!skipBad || skipped.length === given.ids.length)) {
     throw refusal(spec, split, errors, skipBad);
   }
-  const dataset = await openDataset(spec, split, skipped.length > 0 ? { without: skipped } : {});
-  return { dataset, skipped, report };
+  const dataset = await without(spec, split, skipped);
+  return { dataset, skipped, report, passed: { fingerprint: seen, skipped } };
 }
+
+const without = (spec: string, split: string, skipped: readonly string[]): Promise<Dataset> =>
+  openDataset(spec, split, skipped.length > 0 ? { without: skipped } : {});
 
 function refusal(spec: string, split: string, errors: readonly Finding[], skipBad: boolean): PixelwiseError {
   const lines = errors.slice(0, told).map(({ message, files, fix }) => {
