@@ -71,7 +71,7 @@ const options: LoaderOptions = {
 /** The lines that the script prints; it must end by itself, which shows that no thread is left. */
 async function inProcess(setup: object): Promise<Record<string, unknown>[]> {
   const argument = JSON.stringify({ spec: `voc:${voc}`, options, ...setup });
-  const { stdout, stderr } = await run(process.execPath, [join(compiled, 'run.mjs'), argument], { timeout: 15_000 });
+  const { stdout, stderr } = await run(process.execPath, [join(compiled, 'run.mjs'), argument], { timeout: 50_000 });
   expect(stderr).toBe('');
   return stdout
     .trim()
