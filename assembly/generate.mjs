@@ -121,6 +121,7 @@ let most = a0;
 ${each(groups - 1, (g) => `most = f32x4.pmax(most, a${g + 1});`)}
 most = f32x4.pmax(f32x4.splat(0), max4(most));
 ${labels(groups)}
+if (!splatting && beliefs == 0) continue;
 ${fast ? leading(groups) : softmax(groups)}
 ${keep(groups)}
 if (splatting) {
