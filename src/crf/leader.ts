@@ -58,15 +58,17 @@ const cuts = (count: number, threads: number): [number, number][] =>
     Math.floor((count * (t + 1)) / threads),
   ]);
 
-/** A preview leaves out labels that are best at fewer than this part of the points... */
+/** A preview leaves out labels that are best at fewer than this part of the points, but never all the others. */
 const leastCommon = 1 / 1000;
-/** ...but never all the others. */
 const fewestLabels = 2;
+/** Counted points from which on that says something. */
+const enoughPoints = 4 / leastCommon;
 
 function commonLabels(frequency: readonly number[]): readonly number[] {
-  const least = leastCommon * frequency.reduce((a, b) => a + b, 0);
+  const points = frequency.reduce((a, b) => a + b, 0);
+  const least = points < enoughPoints ? 0 : leastCommon * points;
   const ranked = frequency.map((_, c) => c).sort((a, b) => frequency[b]! - frequency[a]! || a - b);
-  return ranked.filter((c, rank) => rank < fewestLabels || frequency[c]! > least).sort((a, b) => a - b);
+  return ranked.filter((c, rank) => rank < fewestLabels || frequency[c]! >= least).sort((a, b) => a - b);
 }
 
 function halved(kernel: CrfKernel, labels: readonly number[]): CrfKernel {
