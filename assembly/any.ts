@@ -144,6 +144,7 @@ export function passAny(groups: u32, desc: usize, from: u32, to: u32): f64 {
       }
       store<u8>(labels + p, <u8>best);
     }
+    if ((flags & 2) == 0 && beliefs == 0) continue;
     let sum = f32x4.splat(0);
     for (let g: usize = 0; g < stride; g += 16) {
       const e = exp4(f32x4.sub(v128.load(row + g), most));

@@ -4,5 +4,7 @@ export * from './any';
 export * from './energy';
 export * from './filter';
 export * from './lattice';
+export { unstripe } from './order';
 export * from './passes';
+export * from './preview';
 export * from './unary';

@@ -6,11 +6,13 @@
  * word (two where they do not fit). In that form the next vertex of a simplex, and a neighbour, are one addition away.
  *
  * `spec`, written by the caller:
- *    0 u32 d      4 u32 width (0: not a picture)   8 u32 image (RGB bytes, 0: none)   12 u32 features (f32, vector by vector)
- *   16 u32 wide (two words)   20 u32 d of the position (2 in a picture)
+ *    0 u32 d      4 u32 width      8 u32 image (RGB bytes, 0: none)   12 u32 features (f32, vector by vector; 0: positions)
+ *   16 u32 wide (two words)   20 u32 height (1 for plain data)
  *   64 f32 divisors[d]   128 f32 scale[d]   192 i32 least q[d]
  *  256 u64 step of coordinate i in word 0 [d+1] (the last is 0)   512 the same in word 1
  */
+
+import { columnsAt, STRIPE } from './order';
 
 const GOLDEN: u64 = 0x9e3779b97f4a7c15;
 const OTHER: u64 = 0xc2b2ae3d27d4eb4f;
@@ -19,6 +21,15 @@ const OTHER: u64 = 0xc2b2ae3d27d4eb4f;
 @inline
 function hash(k0: u64, k1: u64, shift: u64): usize {
   return <usize>(((k0 * GOLDEN) ^ (k1 * OTHER)) >> shift);
+}
+
+/** A table of `count` vertices has 2 to the power of this many slots: more than twice as many. */
+// @ts-ignore: decorator
+@inline
+function bitsFor(count: u32): u32 {
+  let bits: u32 = 12;
+  while ((<u32>1 << bits) >> 1 <= count) bits++;
+  return bits;
 }
 
 /** Empties the table of `1 << bits` slots and enters the first `count` keys again. */
@@ -34,31 +45,24 @@ function refill(slots: usize, bits: u32, keys: usize, wide: bool, count: u32): v
   }
 }
 
-/** The features of vectors `first` to `first + 3`, coordinate by coordinate, four floats each; zeros past the last. */
-function gather(spec: usize, n: u32, first: u32, out: usize): void {
-  const d = load<u32>(spec);
-  const width = load<u32>(spec, 4);
+/** The features of the pixel (x, y) to one lane of four, coordinate by coordinate. */
+function gather(spec: usize, x: u32, y: u32, lane: usize): void {
+  const p = <usize>y * load<u32>(spec, 4) + x;
   const image = load<usize>(spec, 8);
   const plain = load<usize>(spec, 12);
-  for (let j: u32 = 0; j < 4; j++) {
-    const p = first + j;
-    const lane = out + (j << 2);
-    if (p >= n) {
-      for (let c: u32 = 0; c < d; c++) store<f32>(lane + (c << 4), 0);
-    } else if (width == 0) {
-      const from = plain + <usize>p * d * 4;
-      for (let c: u32 = 0; c < d; c++) store<f32>(lane + (c << 4), load<f32>(from + (c << 2)) / load<f32>(spec + (c << 2), 64));
-    } else {
-      store<f32>(lane, <f32>(p % width) / load<f32>(spec, 64));
-      store<f32>(lane, <f32>(p / width) / load<f32>(spec, 68), 16);
-      if (image != 0) {
-        const rgb = image + <usize>p * 3;
-        store<f32>(lane, <f32>load<u8>(rgb) / load<f32>(spec, 72), 32);
-        store<f32>(lane, <f32>load<u8>(rgb, 1) / load<f32>(spec, 76), 48);
-        store<f32>(lane, <f32>load<u8>(rgb, 2) / load<f32>(spec, 80), 64);
-      }
-    }
+  if (plain != 0) {
+    const d = load<u32>(spec);
+    const from = plain + p * d * 4;
+    for (let c: u32 = 0; c < d; c++) store<f32>(lane + (c << 4), load<f32>(from + (c << 2)) / load<f32>(spec + (c << 2), 64));
+    return;
   }
+  store<f32>(lane, <f32>x / load<f32>(spec, 64));
+  store<f32>(lane, <f32>y / load<f32>(spec, 68), 16);
+  if (image == 0) return;
+  const rgb = image + p * 3;
+  store<f32>(lane, <f32>load<u8>(rgb) / load<f32>(spec, 72), 32);
+  store<f32>(lane, <f32>load<u8>(rgb, 1) / load<f32>(spec, 76), 48);
+  store<f32>(lane, <f32>load<u8>(rgb, 2) / load<f32>(spec, 80), 64);
 }
 
 /**
@@ -109,19 +113,22 @@ function embed(d: u32, spec: usize, features: usize, elevated: usize, rest: usiz
 }
 
 /**
- * Vertices of n feature vectors.
+ * Vertices of the points `from` to `to`, which lie in the order of `order.ts`.
  *
  * @param offsets out, u32 [n][d+1]: vertex + 1 (row 0 of every table stays zero)
  * @param weights out, f32 [n][d+1]
- * @param keys out, one or two u64 per vertex, room for n (d+1)
- * @param slots room for the hash table at its largest: the power of two from 2 n (d+1) on, u32 each
- * @param row room for width x (d+1) keys (one vector's for plain data)
+ * @param keys out, one or two u64 per vertex, room for (to - from) (d+1)
+ * @param slots room for the hash table at its largest: the power of two from 2 (to - from) (d+1) on, u32 each
+ * @param row room for a stripe's row of d+1 keys each
  * @param work 4 kB of scratch
  * @returns the number of vertices
  */
-export function build(n: u32, spec: usize, offsets: usize, weights: usize, keys: usize, slots: usize, row: usize, work: usize): u32 {
+export function build(
+  from: u32, to: u32, spec: usize, offsets: usize, weights: usize, keys: usize, slots: usize, row: usize, work: usize,
+): u32 {
   const d = load<u32>(spec);
   const width = load<u32>(spec, 4);
+  const height = load<u32>(spec, 20);
   const wide = load<u32>(spec, 16) != 0;
   const keyShift: u32 = wide ? 4 : 3;
   const d1 = d + 1;
@@ -133,18 +140,34 @@ export function build(n: u32, spec: usize, offsets: usize, weights: usize, keys:
   const steps0 = work + 1424; // the coordinates' steps by rank, u64
   const steps1 = work + 1600;
   const rest = work + 1776;
+  const columns = work + 2112; // of the four points, u32
+  const backs = work + 2128; // points to the one above, u32; 0 where that is not in this part
   let bits: u32 = 12;
   let count: u32 = 0;
   let room: u32 = (1 << bits) >> 1;
   let mask: usize = (<usize>1 << bits) - 1;
   let shift: u64 = 64 - bits;
   memory.fill(slots, 0, <usize>4 << bits);
-  const span: u32 = width == 0 ? 1 : width;
-  let x: u32 = 0;
-  for (let first: u32 = 0; first < n; first += 4) {
-    gather(spec, n, first, features);
+  memory.fill(features, 0, 320);
+  const area = STRIPE * height;
+  let x0 = (from / area) * STRIPE;
+  let across = columnsAt(x0, width);
+  let y = (from - x0 * height) / across;
+  let x = (from - x0 * height) % across;
+  for (let first = from; first < to; first += 4) {
+    const end = min<u32>(4, to - first);
+    for (let j: u32 = 0; j < end; j++) {
+      gather(spec, x0 + x, y, features + (j << 2));
+      store<u32>(columns + (j << 2), x);
+      store<u32>(backs + (j << 2), y > 0 && first + j >= from + across ? across : 0);
+      if (++x < across) continue;
+      x = 0;
+      if (++y < height) continue;
+      y = 0;
+      x0 += STRIPE;
+      across = columnsAt(x0, width);
+    }
     embed(d, spec, features, elevated, rest, rank, q);
-    const end = min<u32>(4, n - first);
     for (let j: u32 = 0; j < end; j++) {
       const p = first + j;
       let k0: u64 = 0;
@@ -164,17 +187,19 @@ export function build(n: u32, spec: usize, offsets: usize, weights: usize, keys:
         }
       }
       const at = <usize>p * d1;
-      const mine = row + ((<usize>x * d1) << keyShift);
-      const left = x > 0 ? mine - (<usize>d1 << keyShift) : mine;
-      const above = p >= span;
+      const column = load<u32>(columns + (j << 2));
+      const back = load<u32>(backs + (j << 2));
+      const mine = row + ((<usize>column * d1) << keyShift);
+      const beside = column > 0 && p > from;
+      const left = beside ? mine - (<usize>d1 << keyShift) : mine;
       for (let r: u32 = 0; r <= d; r++) {
         const place = <usize>r << keyShift;
-        const to = offsets + ((at + r) << 2);
+        const out = offsets + ((at + r) << 2);
         let id: u32 = 0;
-        if (x > 0 && load<u64>(left + place) == k0 && (!wide || load<u64>(left + place, 8) == k1)) {
-          id = load<u32>(to - (d1 << 2));
-        } else if (above && load<u64>(mine + place) == k0 && (!wide || load<u64>(mine + place, 8) == k1)) {
-          id = load<u32>(to - ((<usize>span * d1) << 2));
+        if (beside && load<u64>(left + place) == k0 && (!wide || load<u64>(left + place, 8) == k1)) {
+          id = load<u32>(out - (d1 << 2));
+        } else if (back != 0 && load<u64>(mine + place) == k0 && (!wide || load<u64>(mine + place, 8) == k1)) {
+          id = load<u32>(out - ((<usize>back * d1) << 2));
         } else {
           let h = hash(k0, k1, shift);
           while (true) {
@@ -201,36 +226,79 @@ export function build(n: u32, spec: usize, offsets: usize, weights: usize, keys:
         }
         store<u64>(mine + place, k0);
         if (wide) store<u64>(mine + place, k1, 8);
-        store<u32>(to, id);
+        store<u32>(out, id);
         const before = load<f32>(sorted + ((d - r) << 2));
         const w: f32 = r == 0 ? before + (<f32>1 - load<f32>(sorted)) : before - load<f32>(sorted + ((d - r + 1) << 2));
         store<f32>(weights + ((at + r) << 2), w);
         k0 += 1 - load<u64>(steps0 + ((d - r) << 3));
         if (wide) k1 -= load<u64>(steps1 + ((d - r) << 3));
       }
-      x = x + 1 == span ? 0 : x + 1;
     }
   }
   return count;
 }
 
 /**
- * Neighbours of every vertex.
+ * Enters another part's keys into the table of the first, where they are new.
  *
- * @param keys as `build` left them
- * @param slots room for the hash table of `count` keys, filled here
+ * @param count vertices in the table so far; `keys` and `slots` as `build` left them, with room for all parts
+ * @param map out, u32 [moreCount + 1]: the vertex + 1 that each of the other part's is; may lie where its table was
+ * @returns the number of vertices
+ */
+export function adopt(spec: usize, count: u32, keys: usize, slots: usize, more: usize, moreCount: u32, map: usize): u32 {
+  const wide = load<u32>(spec, 16) != 0;
+  const keyShift: u32 = wide ? 4 : 3;
+  let bits = bitsFor(count);
+  store<u32>(map, 0);
+  for (let i: u32 = 0; i < moreCount; i++) {
+    const given = more + (<usize>i << keyShift);
+    const k0 = load<u64>(given);
+    const k1: u64 = wide ? load<u64>(given, 8) : 0;
+    const mask: usize = (<usize>1 << bits) - 1;
+    let h = hash(k0, k1, 64 - bits);
+    let id: u32 = 0;
+    while (true) {
+      id = load<u32>(slots + (h << 2));
+      if (id == 0) break;
+      const key = keys + (<usize>(id - 1) << keyShift);
+      if (load<u64>(key) == k0 && (!wide || load<u64>(key, 8) == k1)) break;
+      h = (h + 1) & mask;
+    }
+    if (id == 0) {
+      const key = keys + (<usize>count << keyShift);
+      store<u64>(key, k0);
+      if (wide) store<u64>(key, k1, 8);
+      id = ++count;
+      store<u32>(slots + (h << 2), id);
+      if (count == (<u32>1 << bits) >> 1) refill(slots, ++bits, keys, wide, count);
+    }
+    store<u32>(map + ((i + 1) << 2), id);
+  }
+  return count;
+}
+
+/** Every offset replaced by what `map` says, for the words from `from` to `to`. */
+export function renumber(offsets: usize, from: u32, to: u32, map: usize): void {
+  for (let i = from; i < to; i++) {
+    const cell = offsets + (<usize>i << 2);
+    store<u32>(cell, load<u32>(map + (<usize>load<u32>(cell) << 2)));
+  }
+}
+
+/**
+ * Neighbours of every vertex along the axes `from` to `to`.
+ *
+ * @param keys and `slots` as `build` and `adopt` left them
  * @param neighbors out, u32 [d+1][count][2]: vertex + 1 on either side along an axis, 0 where there is none
  */
-export function connect(spec: usize, count: u32, keys: usize, slots: usize, neighbors: usize): void {
+export function connect(spec: usize, count: u32, keys: usize, slots: usize, neighbors: usize, from: u32, to: u32): void {
   const d = load<u32>(spec);
   const wide = load<u32>(spec, 16) != 0;
   const keyShift: u32 = wide ? 4 : 3;
-  let bits: u32 = 12;
-  while ((<u32>1 << bits) >> 1 <= count) bits++;
-  refill(slots, bits, keys, wide, count);
+  const bits = bitsFor(count);
   const mask: usize = (<usize>1 << bits) - 1;
   const shift: u64 = 64 - bits;
-  memory.fill(neighbors, 0, <usize>count * (d + 1) * 8);
+  memory.fill(neighbors + (<usize>from * count << 3), 0, <usize>(to - from) * count << 3);
   let all0: u64 = 0;
   let all1: u64 = 0;
   for (let i: u32 = 0; i < d; i++) {
@@ -241,7 +309,7 @@ export function connect(spec: usize, count: u32, keys: usize, slots: usize, neig
   let remainderMask: u64 = 1;
   while (remainderMask < d + 1) remainderMask <<= 1;
   remainderMask--;
-  for (let axis: u32 = 0; axis <= d; axis++) {
+  for (let axis = from; axis < to; axis++) {
     const s0 = load<u64>(spec + (axis << 3), 256);
     const s1: u64 = wide ? load<u64>(spec + (axis << 3), 512) : 0;
     const base = neighbors + <usize>axis * count * 8;

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from 'pixelwise';
 import { type CrfProblem, DenseCrf, kernelsOf, parseCrfSettings } from 'pixelwise/crf';
 import { readSafetensors } from 'pixelwise/weights';
+import { Chromium, chromiumPresent } from './chromium.js';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
@@ -25,6 +26,8 @@ interface Job extends Message {
   readonly threads: number;
   readonly fast: boolean;
   readonly preview: boolean;
+  /** One after the other; the last one is timed. */
+  readonly runs: number;
 }
 
 /** What is measured on our side. */
@@ -33,8 +36,12 @@ const cases = {
   'two threads': { threads: 2 },
   'one thread, fast': { threads: 1, fast: true },
   'two threads, fast': { threads: 2, fast: true },
-  'two threads, preview': { threads: 2, fast: true, preview: true },
+  // A slider asks for one after the other.
+  'two threads, preview': { threads: 2, fast: true, preview: true, runs: 3 },
 } as const;
+
+const inBrowser = 'one thread, Chromium';
+const arrays = { unary: 'unary.f32', image: 'image.u8' } as const;
 
 function referenceFile(): string {
   const file =
@@ -84,7 +91,7 @@ function energies(
 async function ourSide(): Promise<void> {
   const open = new Map<number, DenseCrf>();
   await serve(async (message) => {
-    const { folder, width, height, classes, settings, threads, fast, preview } = message as Job;
+    const { folder, width, height, classes, settings, threads, fast, preview, runs } = message as Job;
     const crf = open.get(threads) ?? (await DenseCrf.open({ threads }));
     open.set(threads, crf);
     const floats = readFileSync(join(folder, 'unary.f32'));
@@ -98,6 +105,7 @@ async function ourSide(): Promise<void> {
       kernels: kernelsOf({ iterations, normalization, ...rest }),
       normalization,
     };
+    for (let run = 1; run < runs; run++) await crf.run(problem, { iterations, fast, preview });
     const before = process.memoryUsage().rss;
     const began = { cpu: process.cpuUsage(), wall: performance.now() };
     const { labels } = await crf.run(problem, { iterations, fast, preview });
@@ -123,6 +131,16 @@ async function openPeer(say: (line: string) => void): Promise<Side | undefined> 
   return undefined;
 }
 
+/** The browser, or undefined (said aloud) where there is none. */
+async function openBrowser(folder: string, say: (line: string) => void): Promise<Chromium | undefined> {
+  if (chromiumPresent) return Chromium.open(fileURLToPath(new URL('../../dist', import.meta.url)), folder);
+  say('There is no Chromium (CHROMIUM names it): measured without the browser.');
+  return undefined;
+}
+
+const agreementOf = (a: Uint8Array, b: Uint8Array): number =>
+  a.reduce((n, v, k) => n + (v === b[k] ? 1 : 0), 0) / a.length;
+
 export const crf: Bench = {
   steps: 7,
   side: ourSide,
@@ -135,12 +153,13 @@ export const crf: Bench = {
     const folder = mkdtempSync(join(tmpdir(), 'pixelwise-crf-'));
     const ours = Side.ours('crf');
     const peer = await openPeer(say);
+    const browser = await openBrowser(folder, say);
     const job = { folder, width, height, classes, settings: 'deeplab-largefov,normalization=symmetric' };
     try {
-      writeFileSync(join(folder, 'image.u8'), image.data as Uint8Array);
-      writeFileSync(join(folder, 'unary.f32'), energies(scores.data as Float32Array, scores.shape, height, width));
+      writeFileSync(join(folder, arrays.image), image.data as Uint8Array);
+      writeFileSync(join(folder, arrays.unary), energies(scores.data as Float32Array, scores.shape, height, width));
       const timings: Record<string, Timing[]> = { peer: [] };
-      for (const name of Object.keys(cases)) timings[name] = [];
+      for (const name of [...Object.keys(cases), inBrowser]) timings[name] = [];
       const agreement: Record<string, number> = {};
       for (let i = 0; i < steps + 2; i++) {
         // The first two of each warm it up.
@@ -150,11 +169,16 @@ export const crf: Bench = {
           if (measured) timings.peer!.push(t);
         }
         for (const [name, options] of Object.entries(cases)) {
-          const t = await ours.ask<Timing>({ fast: false, preview: false, ...job, ...options });
+          const t = await ours.ask<Timing>({ fast: false, preview: false, runs: 1, ...job, ...options });
           if (measured) timings[name]!.push(t);
           if (!peer) continue;
-          const [a, b] = [readFileSync(join(folder, 'ours.u8')), readFileSync(join(folder, 'peer.u8'))];
-          agreement[name] = a.reduce((n, v, k) => n + (v === b[k] ? 1 : 0), 0) / a.length;
+          agreement[name] = agreementOf(readFileSync(join(folder, 'ours.u8')), readFileSync(join(folder, 'peer.u8')));
+        }
+        if (browser) {
+          const { width: w, height: h, settings } = job;
+          const t = await browser.ask({ width: w, height: h, classes, settings, ...arrays, runs: 1 });
+          if (measured) timings[inBrowser]!.push({ milliseconds: t.milliseconds, processor: Number.NaN, memory: 0 });
+          if (peer) agreement[inBrowser] = agreementOf(t.labels, readFileSync(join(folder, 'peer.u8')));
         }
         if (measured)
           say(
@@ -186,7 +210,7 @@ export const crf: Bench = {
         setup: { width, height, classes, settings: job.settings },
       };
     } finally {
-      await Promise.all([ours.end(), peer?.end()]);
+      await Promise.all([ours.end(), peer?.end(), browser?.close()]);
       rmSync(folder, { recursive: true, force: true });
     }
   },

@@ -4,8 +4,9 @@
  */
 
 import { Arena } from './arena.js';
+import { buildLattices, parts, type Site } from './building.js';
 import { compatibilityRows, type MatrixRows } from './compatibility.js';
-import { alpha, buildRoom, type LatticePlan, planLattice, writeSpec } from './lattice.js';
+import { alpha, planLattice, writeSpec } from './lattice.js';
 import type { CrfProblem, Normalization } from './problem.js';
 import { type Call, firstFree, type Team } from './team.js';
 
@@ -34,15 +35,8 @@ export interface PlacedProblem extends Omit<CrfProblem, 'image' | 'unary'> {
 const kinds = { energies: 0, scores: 1, probabilities: 2 } as const;
 
 /** One kernel with its lattice. */
-export interface Pairwise {
-  readonly plan: LatticePlan;
+export interface Pairwise extends Site {
   readonly mode: Normalization;
-  readonly axes: number;
-  readonly spec: number;
-  readonly offsets: number;
-  readonly weights: number;
-  vertices: number;
-  neighbors: number;
   /** 1 / n or 1 / sqrt(n) per pixel; 0 where nothing is normalised. */
   norm: number;
   /** Message per unit of the blurred table. */
@@ -55,15 +49,24 @@ export interface Pairwise {
   privates: number[];
 }
 
-/** Contiguous parts of `count`, in multiples of four; only later ones may be empty. */
-export function parts(count: number, threads: number): [number, number][] {
-  const cut = (i: number) => Math.min(count, Math.ceil((count * i) / threads / 4) * 4);
-  return Array.from({ length: threads }, (_, i) => [cut(i), cut(i + 1)]);
+/** Pieces of the points that each of several threads works on. */
+const piecesEach = 8;
+
+/**
+ * Pieces of `count` points for each thread, dealt in turn: some regions of a picture cost twice as much as others. One
+ * thread has one piece; threads without any come last.
+ */
+export function shares(count: number, threads: number): [number, number][][] {
+  const pieces = parts(count, threads === 1 ? 1 : piecesEach * threads).filter(([from, to]) => from < to);
+  return Array.from({ length: threads }, (_, t) => pieces.filter((_piece, i) => i % threads === t));
 }
+
 export class Field {
   readonly team: Team;
   readonly arena: Arena;
   readonly options: SolverOptions;
+  readonly width: number;
+  readonly height: number;
   readonly points: number;
   readonly lanes: number;
   /** 0 for the path of two labels: one channel, four bytes per row. */
@@ -88,6 +91,8 @@ export class Field {
     this.#problem = problem;
     this.options = options;
     this.arena = new Arena(memory, problem.end, `${width} x ${height} pixels with ${classes} classes`);
+    this.width = width;
+    this.height = height;
     this.points = width * height;
     this.lanes = classes - 1;
     const potts = problem.kernels.every((k) => typeof k.weight === 'number');
@@ -101,7 +106,7 @@ export class Field {
         plan,
         axes,
         mode: kernel.normalization ?? problem.normalization ?? 'symmetric',
-        spec: writeSpec(this.arena, plan, width, problem.features[i] || problem.image),
+        spec: writeSpec(this.arena, plan, width, height, problem.features[i] || problem.image),
         offsets: this.arena.take(4 * this.points * axes),
         weights: this.arena.take(4 * this.points * axes),
         vertices: 0,
@@ -122,66 +127,45 @@ export class Field {
   }
 
   /** One list per kernel, the largest lattice first, dealt to the threads. */
-  #deal(make: (p: Pairwise) => Call[]): { lists: Call[][]; place: Map<Pairwise, [number, number]> } {
+  #deal(make: (p: Pairwise) => Call[]): Call[][] {
     const lists: Call[][] = Array.from({ length: this.team.threads }, () => []);
-    const place = new Map<Pairwise, [number, number]>();
     const byCost = [...this.pairwise].sort((a, b) => b.axes - a.axes);
     byCost.forEach((p, i) => {
-      const list = lists[i % lists.length]!;
-      const calls = make(p);
-      place.set(p, [i % lists.length, list.length]);
-      list.push(...calls);
+      lists[i % lists.length]!.push(...make(p));
     });
-    return { lists, place };
+    return lists;
   }
 
   /** Lattices, norms and unary rows. @returns false where the input holds values that are not finite */
   prepare(): boolean {
-    const rooms = this.#build();
+    this.rows = this.arena.take(this.stride * this.points);
+    this.#rank();
     const finite = this.#layUnary();
-    this.#connect(rooms);
+    buildLattices(this.team, this.arena, this.points, this.pairwise);
+    // The input has been read.
+    const { input, classes } = this.#problem;
+    this.arena.reuse(input, 4 * classes * this.points);
     this.#normalize();
     this.#takeTables();
     return finite;
   }
 
-  #build(): Map<Pairwise, { keys: number; slots: number }> {
-    const { width, classes, unary, input } = this.#problem;
-    const counts = this.arena.take(4 * classes);
-    this.arena.view(Uint32Array, counts, classes).fill(0);
-    this.rows = this.arena.take(this.stride * this.points);
-    const rooms = new Map<Pairwise, { keys: number; slots: number }>();
-    const { lists, place } = this.#deal((p) => {
-      const room = buildRoom(this.points, width, p.plan);
-      const [row, work, keys, slots] = [room.row, room.work, room.keys, room.slots].map((b) => this.arena.take(b)) as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      rooms.set(p, { keys, slots });
-      return [['build', this.points, p.spec, p.offsets, p.weights, keys, slots, row, work]];
-    });
-    // A sample is enough to rank the labels.
-    const step = Math.max(1, Math.floor(this.points / 4 / 4096));
-    const counting: Call = ['countBest', input, classes, this.points, unary.kind === 'energies' ? -1 : 1, step, counts];
-    lists[lists.length - 1]!.push(counting);
-    const results = this.team.run(lists);
-    for (const [p, [thread, index]] of place) p.vertices = results[thread]![index]!;
-    const frequency = this.arena.view(Uint32Array, counts, classes);
+  /** Orders the labels by how often they are best. */
+  #rank(): void {
+    const { classes, unary, input } = this.#problem;
+    const frequency = countBest(this.team, this.arena, { input, classes, points: this.points, kind: unary.kind });
     const ranked = Array.from({ length: classes }, (_, c) => c).sort((a, b) => frequency[b]! - frequency[a]! || a - b);
     const [implied = 0, ...others] = ranked;
     this.arena.view(Uint8Array, this.order, classes).set([...others, implied]);
-    return rooms;
   }
 
   #layUnary(): boolean {
-    const { unary, input } = this.#problem;
+    const { unary, input, width, height } = this.#problem;
     const kind = kinds[unary.kind];
     const lists = this.split(this.points, (from, to) =>
       this.groups === 0
-        ? [['relayoutTwo', kind, input, this.points, this.order, this.rows, from, to]]
-        : [['relayout', kind, input, this.points, this.lanes, this.order, this.rows, from, to]],
+        ? [['relayoutTwo', kind, input, width, height, this.order, this.rows, from, to]]
+        : [['relayout', kind, input, width, height, this.lanes, this.order, this.rows, from, to]],
     );
     if (this.options.energy) {
       const implied = this.labelOrder.at(-1)!;
@@ -192,28 +176,6 @@ export class Field {
       .run(lists)
       .flat()
       .every((bad) => bad === 0);
-  }
-
-  /** Neighbours are found above the scratch memory and moved down to where it began. */
-  #connect(rooms: Map<Pairwise, { keys: number; slots: number }>): void {
-    const low = Math.min(...[...rooms.values()].map((r) => r.keys));
-    const { lists } = this.#deal((p) => {
-      const { keys, slots } = rooms.get(p)!;
-      p.neighbors = this.arena.take(8 * p.axes * p.vertices);
-      return [['connect', p.spec, p.vertices, keys, slots, p.neighbors]];
-    });
-    this.team.run(lists);
-    const byAddress = [...this.pairwise].sort((a, b) => a.neighbors - b.neighbors);
-    this.arena.release(low);
-    for (const p of byAddress) {
-      const bytes = 8 * p.axes * p.vertices;
-      const to = this.arena.take(bytes);
-      this.team.run([[['move', to, p.neighbors, bytes]]]);
-      p.neighbors = to;
-    }
-    // The input has been read.
-    const { input, classes } = this.#problem;
-    this.arena.reuse(input, 4 * classes * this.points);
   }
 
   /** Splat and blur of one channel through two tables; calls and where the result is. */
@@ -240,7 +202,7 @@ export class Field {
       this.team.run([[['clear', this.base, 4 * n]]]);
     }
     const sums = new Map<Pairwise, number>();
-    const { lists } = this.#deal((p) => {
+    const lists = this.#deal((p) => {
       const { mode, plan } = p;
       const scale = alpha(plan.dimensions);
       const { weight } = plan.kernel;
@@ -316,6 +278,26 @@ export class Field {
   get labelOrder(): readonly number[] {
     return [...this.arena.view(Uint8Array, this.order, this.#problem.classes)];
   }
+}
+
+/** How often each label is best, in a sample of some 16 thousand points that is enough to rank them. */
+export function countBest(
+  team: Team,
+  arena: Arena,
+  { input, classes, points, kind }: { input: number; classes: number; points: number; kind: keyof typeof kinds },
+): readonly number[] {
+  const step = Math.max(1, Math.floor(points / 4 / 4096));
+  const sign = kind === 'energies' ? -1 : 1;
+  const before = arena.top;
+  const tables = parts(points, team.threads).map((part) => ({ part, counts: arena.take(4 * classes) }));
+  for (const { counts } of tables) arena.view(Uint32Array, counts, classes).fill(0);
+  team.run(
+    tables.map(({ part, counts }) => [['countBest', input, classes, points, sign, step, counts, ...part] as const]),
+  );
+  const views = tables.map(({ counts }) => arena.view(Uint32Array, counts, classes));
+  const sums = Array.from({ length: classes }, (_, c) => views.reduce((sum, view) => sum + view[c]!, 0));
+  arena.release(before);
+  return sums;
 }
 
 /** Where a problem's arrays go: the picture, the unary terms, the features of kernels that bring their own. */

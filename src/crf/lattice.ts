@@ -83,13 +83,13 @@ export function planLattice(kernel: CrfKernel, width: number, height: number): L
 }
 
 /** Writes the description; the kernel's picture or features lie at `data`. */
-export function writeSpec(arena: Arena, plan: LatticePlan, width: number, data: number): number {
+export function writeSpec(arena: Arena, plan: LatticePlan, width: number, height: number, data: number): number {
   const spec = arena.take(specBytes);
   const { kernel, dimensions: d } = plan;
   const plain = kernel.kind === 'features';
   arena.view(Uint8Array, spec, specBytes).fill(0);
   const picture = kernel.kind === 'bilateral' ? data : 0;
-  arena.view(Uint32Array, spec, 5).set([d, plain ? 0 : width, picture, plain ? data : 0, plan.wide ? 1 : 0]);
+  arena.view(Uint32Array, spec, 6).set([d, width, picture, plain ? data : 0, plan.wide ? 1 : 0, height]);
   arena.view(Float32Array, spec + 64, d).set(plan.divisors);
   arena.view(Float32Array, spec + 128, d).set(plan.scale);
   arena.view(Int32Array, spec + 192, d).set(plan.least.slice(0, d));
@@ -101,13 +101,15 @@ export function writeSpec(arena: Arena, plan: LatticePlan, width: number, data: 
   return spec;
 }
 
+/** Columns of the stripes in which points lie in memory, as `assembly/order.ts` has them. */
+const stripe = 32;
+
 /** Room for building: keys at their most, the hash table, one row of keys, scratch. */
-export function buildRoom(points: number, width: number, plan: LatticePlan) {
+export function buildRoom(points: number, plan: LatticePlan) {
   const most = points * (plan.dimensions + 1);
   const key = plan.wide ? 16 : 8;
   const slots = 4 * Math.max(4096, 2 ** Math.ceil(Math.log2(2 * most + 2)));
-  const row = (plan.kernel.kind === 'features' ? 1 : width) * (plan.dimensions + 1) * key;
-  return { keys: most * key, slots, row, work: 4096 };
+  return { keys: most * key, slots, row: stripe * (plan.dimensions + 1) * key, work: 4096 };
 }
 
 /** A slice's factor after d+1 blurs, as the original has it. */

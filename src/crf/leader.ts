@@ -2,7 +2,8 @@
 
 import { internal, PixelwiseError } from '../errors.js';
 import { Arena } from './arena.js';
-import type { PlacedProblem, SolverOptions } from './field.js';
+import { parts } from './building.js';
+import { countBest, type PlacedProblem, type SolverOptions } from './field.js';
 import type { CrfKernel } from './problem.js';
 import { Solver } from './solver.js';
 import { type Kernels, Team } from './team.js';
@@ -51,15 +52,38 @@ export interface LeaderReply {
 
 const half = (n: number): number => Math.ceil(n / 2);
 
-function halved(kernel: CrfKernel): CrfKernel {
+const cuts = (count: number, threads: number): [number, number][] =>
+  Array.from({ length: threads }, (_, t) => [
+    Math.floor((count * t) / threads),
+    Math.floor((count * (t + 1)) / threads),
+  ]);
+
+/** A preview leaves out labels that are best at fewer than this part of the points, but never all the others. */
+const leastCommon = 1 / 1000;
+const fewestLabels = 2;
+/** Counted points from which on that says something. */
+const enoughPoints = 4 / leastCommon;
+
+function commonLabels(frequency: readonly number[]): readonly number[] {
+  const points = frequency.reduce((a, b) => a + b, 0);
+  const least = points < enoughPoints ? 0 : leastCommon * points;
+  const ranked = frequency.map((_, c) => c).sort((a, b) => frequency[b]! - frequency[a]! || a - b);
+  return ranked.filter((c, rank) => rank < fewestLabels || frequency[c]! >= least).sort((a, b) => a - b);
+}
+
+function halved(kernel: CrfKernel, labels: readonly number[]): CrfKernel {
   if (kernel.kind === 'features') {
     throw new PixelwiseError(
       'ERR_USAGE',
       'A preview halves the picture, which features of your own do not follow. Run the CRF at full size.',
     );
   }
-  const { sigma } = kernel;
-  return { ...kernel, sigma: typeof sigma === 'number' ? sigma / 2 : [sigma[0] / 2, sigma[1] / 2] };
+  const { sigma, weight } = kernel;
+  return {
+    ...kernel,
+    sigma: typeof sigma === 'number' ? sigma / 2 : [sigma[0] / 2, sigma[1] / 2],
+    weight: typeof weight === 'number' ? weight : labels.map((a) => labels.map((b) => weight[a]![b]!)),
+  };
 }
 
 export class Leader {
@@ -67,6 +91,8 @@ export class Leader {
   readonly #team: Team;
   #solver: Solver | undefined;
   #request: StartRequest | undefined;
+  /** The labels of a preview. */
+  #kept: readonly number[] = [];
 
   constructor(kernels: Kernels, memory: WebAssembly.Memory, threads: number) {
     this.#memory = memory;
@@ -79,8 +105,10 @@ export class Leader {
     if (request.kind === 'start') {
       this.#solver = undefined;
       this.#request = request;
-      const problem = request.preview ? this.#halve(request.problem) : request.problem;
-      const solver = new Solver(this.#team, this.#memory, problem, request.options);
+      const whole = { problem: request.problem, finite: true };
+      const given = request.preview ? this.#halve(request.problem) : whole;
+      if (!given.finite) return { ...none, finite: false };
+      const solver = new Solver(this.#team, this.#memory, given.problem, request.options);
       const finite = solver.prepare();
       yield undefined;
       if (finite) solver.start();
@@ -112,33 +140,45 @@ export class Leader {
     return { finite: true, steps, labels, probabilities };
   }
 
-  #halve(problem: PlacedProblem): PlacedProblem {
-    const { width, height, classes, image, input } = problem;
+  #halve(problem: PlacedProblem): { problem: PlacedProblem; finite: boolean } {
+    const { width, height, classes, image, input, unary } = problem;
     const size = { width: half(width), height: half(height) };
+    const points = size.width * size.height;
     const arena = new Arena(this.#memory, problem.end, `${width} x ${height} pixels`);
+    const frequency = countBest(this.#team, arena, { input, classes, points: width * height, kind: unary.kind });
+    const labels = commonLabels(frequency);
+    const kept = arena.take(labels.length);
+    arena.view(Uint8Array, kept, labels.length).set(labels);
     const small = {
-      image: image && arena.take(3 * size.width * size.height),
-      input: arena.take(4 * classes * size.width * size.height),
+      image: image && arena.take(3 * points),
+      input: arena.take(4 * labels.length * points),
     };
     const { threads } = this.#team;
-    const cut = (i: number) => Math.floor((classes * i) / threads);
-    this.#team.run(
+    const [values, planes] = [parts(classes * width * height, threads), cuts(labels.length, threads)];
+    const bad = this.#team.run(
       Array.from({ length: threads }, (_, t) => [
-        ...(t === 0 && image ? [['halvePicture', image, width, height, small.image] as const] : []),
-        ['halve', input, width, height, small.input, cut(t), cut(t + 1)] as const,
+        ['notFinite', input, ...values[t]!] as const,
+        ['halve', input, width, height, kept, small.input, ...planes[t]!] as const,
+        ...(t === threads - 1 && image ? [['halvePicture', image, width, height, small.image] as const] : []),
       ]),
     );
-    return { ...problem, ...size, ...small, kernels: problem.kernels.map(halved), end: arena.top };
+    this.#kept = labels;
+    const kernels = problem.kernels.map((kernel) => halved(kernel, labels));
+    return {
+      problem: { ...problem, ...size, ...small, classes: labels.length, kernels, end: arena.top },
+      finite: bad.every(([found]) => found === 0),
+    };
   }
 
   #enlarge(solver: Solver, labels: number): void {
     const { width, height } = this.#request!.problem;
     const { beliefs, implied, groups, lanes, order } = solver.kept;
-    const { threads } = this.#team;
-    const cut = (i: number) => Math.floor((height * i) / threads);
+    // Lanes know labels by their place among those that were kept.
+    const named = solver.take(order.length);
+    new Uint8Array(this.#memory.buffer, named, order.length).set(order.map((i) => this.#kept[i]!));
     this.#team.run(
-      Array.from({ length: threads }, (_, t) => [
-        ['enlarge', beliefs, implied, groups, lanes, order, width, height, labels, cut(t), cut(t + 1)] as const,
+      cuts(height, this.#team.threads).map((rows) => [
+        ['enlarge', beliefs, implied, groups, lanes, named, width, height, labels, ...rows] as const,
       ]),
     );
   }

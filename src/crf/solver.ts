@@ -3,8 +3,9 @@
  * loops over pixels and vertices are in the kernels.
  */
 
+import { parts } from './building.js';
 import type { MatrixRows } from './compatibility.js';
-import { Field, type PlacedProblem, parts, type SolverOptions } from './field.js';
+import { Field, type PlacedProblem, type SolverOptions, shares } from './field.js';
 import type { Call, Team } from './team.js';
 
 const descriptorBytes = 2048;
@@ -13,6 +14,9 @@ const mostUnrolled = 6;
 
 export class Solver {
   readonly #field: Field;
+  readonly #shares: readonly (readonly [number, number][])[];
+  /** Labels in the order in which points lie; taken when first needed. */
+  #marks = 0;
   #beliefs = 0;
   #implied = 0;
   #descriptors: number[] = [];
@@ -22,6 +26,7 @@ export class Solver {
 
   constructor(team: Team, memory: WebAssembly.Memory, problem: PlacedProblem, options: SolverOptions) {
     this.#field = new Field(team, memory, problem, options);
+    this.#shares = shares(this.#field.points, team.threads);
   }
 
   /** Lattices, norms and unary rows. @returns false where the input holds values that are not finite */
@@ -76,22 +81,26 @@ export class Solver {
     this.#describe(slicing, splatting, labels, keep);
     const fast = this.#field.options.threshold > 0;
     const groups = this.#field.groups;
-    const lists = this.#field.split(this.#field.points, (from, to, thread) => {
-      const clears: Call[] = splatting
-        ? this.#field.pairwise.map((p) => [
-            'clear',
-            thread === 0 ? p.tables[0] : p.privates[thread - 1]!,
-            this.#field.stride * (p.vertices + 1),
-          ])
-        : [];
+    const lists = this.#shares.map((pieces, thread) => {
+      const clears: Call[] =
+        splatting && pieces.length > 0
+          ? this.#field.pairwise.map((p) => [
+              'clear',
+              thread === 0 ? p.tables[0] : p.privates[thread - 1]!,
+              this.#field.stride * (p.vertices + 1),
+            ])
+          : [];
       const at = this.#descriptors[thread]!;
-      if (groups === 0) return [...clears, ['passTwo', at, from, to]];
-      if (groups > mostUnrolled) return [...clears, ['passAny', groups, at, from, to]];
-      return [...clears, [`${fast ? 'fast' : 'pass'}${groups}`, at, from, to]];
+      const passes = pieces.map(([from, to]): Call => {
+        if (groups === 0) return ['passTwo', at, from, to];
+        if (groups > mostUnrolled) return ['passAny', groups, at, from, to];
+        return [`${fast ? 'fast' : 'pass'}${groups}`, at, from, to];
+      });
+      return [...clears, ...passes];
     });
     const results = this.#field.team.run(lists);
     this.#blurred = false;
-    return results.reduce((sum, list) => sum + (list.at(-1) ?? 0), 0);
+    return results.flat().reduce((sum, moved) => sum + moved, 0);
   }
 
   /** Adds the threads' tables up and blurs them: afterwards `tables[1]` is the blurred one. */
@@ -105,8 +114,8 @@ export class Solver {
       for (const p of this.#field.pairwise) {
         parts(Math.ceil((stride * (p.vertices + 1)) / 16) * 4, threads).forEach(([from, to], t) => {
           for (let other = 1; other < threads; other++) {
-            const [first, last] = parts(this.#field.points, threads)[other]!;
-            if (first < last) lists[t]!.push(['merge', 4 * from, 4 * to, p.tables[0], p.privates[other - 1]!]);
+            if (this.#shares[other]!.length > 0)
+              lists[t]!.push(['merge', 4 * from, 4 * to, p.tables[0], p.privates[other - 1]!]);
           }
         });
       }
@@ -172,7 +181,10 @@ export class Solver {
   step(labels: number, more: boolean, keep: boolean): number {
     this.#blur();
     this.#applyMatrices();
-    const moved = this.#pass(true, more, keep, labels);
+    if (labels) this.#marks ||= this.take(this.#field.points);
+    const moved = this.#pass(true, more, keep, labels && this.#marks);
+    const { width, height } = this.#field;
+    if (labels) this.#perPoints((from, to) => ['unstripe', this.#marks, width, height, labels, from, to]);
     this.iterations++;
     return moved / this.#field.points;
   }
@@ -182,23 +194,14 @@ export class Solver {
     return this.#field.arena.take(bytes);
   }
 
-  /** Writes the kept beliefs planar, [classes][points]. */
+  #perPoints(make: (from: number, to: number) => Call): void {
+    this.#field.team.run(this.#field.split(this.#field.points, (from, to) => [make(from, to)]));
+  }
+
+  /** Writes the kept beliefs planar, [classes][height][width]. */
   probabilities(out: number): void {
-    this.#field.team.run(
-      this.#field.split(this.#field.points, (from, to) => [
-        [
-          'planar',
-          this.#beliefs,
-          this.#field.stride,
-          this.#field.points,
-          this.#field.lanes,
-          this.#field.order,
-          out,
-          from,
-          to,
-        ],
-      ]),
-    );
+    const { stride, width, height, lanes, order } = this.#field;
+    this.#perPoints((from, to) => ['planar', this.#beliefs, stride, width, height, lanes, order, out, from, to]);
   }
 
   /** What `enlarge` needs of a preview. */
@@ -208,7 +211,7 @@ export class Solver {
       implied: this.#implied,
       groups: this.#field.groups,
       lanes: this.#field.lanes,
-      order: this.#field.order,
+      order: this.#field.labelOrder,
     };
   }
 

@@ -19,8 +19,18 @@ export const mostThreads = 8;
 /** Everything from here on is the problem's. */
 export const firstFree = mailboxes + mostThreads * mailboxBytes;
 
-/** How often a thread looks before it sleeps: waking up takes longer than most waits last. */
-const looks = 2000;
+/** Milliseconds that a thread looks before it sleeps: waking up takes longer than most waits last. */
+const patience = 2;
+/** Looks between two glances at the clock. */
+const looks = 500;
+
+/** Looks at word `at` until it is no longer `value`, or for a while. */
+function look(words: Int32Array, at: number, value: number): void {
+  const end = performance.now() + patience;
+  do {
+    for (let i = 0; i < looks; i++) if (Atomics.load(words, at) !== value) return;
+  } while (performance.now() < end);
+}
 
 function views(memory: WebAssembly.Memory, helper: number) {
   return {
@@ -41,7 +51,7 @@ export function help(kernels: Kernels, memory: WebAssembly.Memory, helper: numbe
   const names = namesOf(kernels);
   const { words, mail } = views(memory, helper);
   for (let seen = 0; ; ) {
-    for (let i = 0; i < looks && Atomics.load(words, word.sequence) === seen; i++);
+    look(words, word.sequence, seen);
     while (Atomics.load(words, word.sequence) === seen) Atomics.wait(words, word.sequence, seen);
     seen = Atomics.load(words, word.sequence);
     let at = 1;
@@ -100,8 +110,8 @@ export class Team {
 
   #join(): void {
     const [words, helpers] = [this.#words, this.#mail.length];
-    for (let i = 0; i < looks && Atomics.load(words, word.done) < helpers; i++);
     for (let done = Atomics.load(words, word.done); done < helpers; done = Atomics.load(words, word.done)) {
+      look(words, word.done, done);
       Atomics.wait(words, word.done, done);
     }
   }

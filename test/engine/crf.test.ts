@@ -67,6 +67,27 @@ describe.each([1, 2])('the CRF on %i threads', (threads) => {
     expect(agreement((await crf.run(problem, { preview: true })).labels, labels)).toBeGreaterThan(0.9);
   });
 
+  it('previews without labels that are hardly ever best, and keeps the names of the others', async () => {
+    const [width, height] = [90, 60];
+    const problem = noise(width, height, 21);
+    for (let i = 0; i < width * height; i++)
+      problem.unary.data[[3, 17, 20][Math.floor((i % width) / 30)]! * width * height + i]! += 6;
+    // Best at one pixel, and certain there.
+    problem.unary.data[9 * width * height + 30 * width + 45] = 60;
+    const { labels } = await crf.run(problem, { preview: true });
+    expect([...new Set(labels)].sort((a, b) => a - b)).toEqual([3, 17, 20]);
+    expect(agreement((await crf.run(problem)).labels, labels)).toBeGreaterThan(0.95);
+  });
+
+  it('previews a single pixel, and finds what is not finite in labels that it leaves out', async () => {
+    const one = noise(1, 1, 255);
+    one.unary.data[200] = 50;
+    expect((await crf.run(one, { preview: true })).labels).toEqual(Uint8Array.of(200));
+    const problem = noise(90, 60, 3);
+    problem.unary.data.fill(-9, 2 * 5400).fill(Number.NEGATIVE_INFINITY, 2 * 5400 + 95, 2 * 5400 + 96);
+    await expect(crf.run(problem, { preview: true })).rejects.toThrow(/-Infinity for label 2 at pixel \(5, 1\)/);
+  });
+
   it.each([
     [1, 1, 2],
     [1, 1, 255],
