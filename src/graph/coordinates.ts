@@ -144,6 +144,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
   Transpose: none,
   Expand: none,
   OneHot: none,
+  Gather: none,
   GatherElements: none,
   ScatterElements: none,
   Resize: first((n, bottom) => {

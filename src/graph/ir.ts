@@ -94,6 +94,8 @@ export interface OpAttributes {
   Transpose: { readonly perm: readonly number[] };
   Expand: { readonly shape: Shape };
   OneHot: { readonly depth: number; readonly axis: number };
+  /** The slices of x at the places along `axis` that the indices (int32 or int64) name. */
+  Gather: { readonly axis: number };
   /** For every index, the element at that place along `axis`, and otherwise where the index itself lies. */
   GatherElements: { readonly axis: number };
   ScatterElements: { readonly axis: number; readonly reduction: 'none' | 'add' };

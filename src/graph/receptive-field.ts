@@ -138,6 +138,7 @@ const rules: { readonly [O in OpType]: Rule<O> } = {
     perm.slice(-2).every((p, i) => p === perm.length - 2 + i) ? cell : undefined,
   Expand: same,
   OneHot: undefined,
+  Gather: undefined,
   GatherElements: undefined,
   ScatterElements: undefined,
   Resize(n, bottom, axis) {

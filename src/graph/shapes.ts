@@ -283,6 +283,15 @@ export const shapeRules: { [O in OpType]: ShapeRule<O> } = {
     shape.splice(normalizeAxis('OneHot', axis, shape.length + 1), 0, depth);
     return [{ dtype: 'float32', shape }];
   },
+  Gather(inputs, { axis }) {
+    const x = required('Gather', inputs, 0);
+    const indices = required('Gather', inputs, 1);
+    const at = normalizeAxis('Gather', axis, x.shape.length);
+    if (indices.dtype !== 'int32' && indices.dtype !== 'int64') {
+      refuse('Gather', `expected indices of int32 or int64, received ${indices.dtype} ('${indices.name}').`);
+    }
+    return [{ dtype: x.dtype, shape: [...x.shape.slice(0, at), ...indices.shape, ...x.shape.slice(at + 1)] }];
+  },
   GatherElements(inputs, { axis }) {
     const x = required('GatherElements', inputs, 0);
     const indices = required('GatherElements', inputs, 1);

@@ -37,24 +37,18 @@ function activations(graph: Graph, forward: readonly Node[]): Set<Value> {
   return found;
 }
 
-/** Which of a group's values are made anew, and which of those that enter it hide that this is done twice. */
-interface Kind {
-  again(v: Value): boolean;
-  gated(v: Value): boolean;
-}
-
 /** The inner maps of one segment, as the backward pass gets to read them. */
 class Segment {
   readonly #makers: Group;
   readonly #b: GraphBuilder;
   readonly #copies = new Map<Value, Value>();
   readonly #token: Value;
-  readonly #kind: Kind;
+  readonly #isActivation: (v: Value) => boolean;
 
   /** `made` lies on the way back, behind this segment: what depends on it is not computed before. */
-  constructor(b: GraphBuilder, makers: Group, made: Value, kind: Kind) {
+  constructor(b: GraphBuilder, makers: Group, made: Value, isActivation: (v: Value) => boolean) {
     this.#b = b;
-    this.#kind = kind;
+    this.#isActivation = isActivation;
     this.#makers = makers;
     const one = b.reshape(
       b.slice(
@@ -75,9 +69,9 @@ class Segment {
   again(v: Value): Value {
     const known = this.#copies.get(v);
     if (known) return known;
-    const maker = this.#kind.again(v) ? this.#makers.get(v) : undefined;
+    const maker = this.#isActivation(v) ? this.#makers.get(v) : undefined;
     if (!maker) {
-      const gated = this.#kind.gated(v) ? this.#b.op('Where', [this.#token, v, v], {}) : v;
+      const gated = this.#isActivation(v) ? this.#b.op('Where', [this.#token, v, v], {}) : v;
       this.#copies.set(v, gated);
       return gated;
     }
@@ -91,7 +85,7 @@ class Segment {
 }
 
 /** Values that are not kept for the backward pass but computed once more, and who makes them. */
-export type Group = ReadonlyMap<Value, Node>;
+type Group = ReadonlyMap<Value, Node>;
 
 /** The values that each of the segments but the last makes for itself. */
 export function segmentsOf(graph: Graph, forwardNodes: number, segments: number): Group[] {
@@ -119,24 +113,13 @@ export function segmentsOf(graph: Graph, forwardNodes: number, segments: number)
  * The training graph with less memory for more time: what a group holds is made anew when the way back first asks for it.
  *
  * @param forwardNodes how many of its first nodes are the forward pass; the others are the gradients
- * @param kernels groups that hold what is made from parameters and constants alone
  */
-export function recompute(
-  graph: Graph,
-  forwardNodes: number,
-  groups: readonly Group[],
-  kernels: readonly Group[] = [],
-): Graph {
+export function recompute(graph: Graph, forwardNodes: number, groups: readonly Group[]): Graph {
   const forward = graph.nodes.slice(0, forwardNodes);
   const known = activations(graph, forward);
   const isActivation = (v: Value): boolean => known.has(v);
-  const constants = new Set(graph.constants.map((c) => c.value));
-  const maps: Kind = { again: isActivation, gated: isActivation };
-  // A constant is smaller than the parameter that it is applied to.
-  const parameters: Kind = { again: () => true, gated: (v) => constants.has(v) };
-  const homes = new Map<Value, { readonly group: Group; readonly kind: Kind }>();
-  for (const group of groups) for (const v of group.keys()) if (isActivation(v)) homes.set(v, { group, kind: maps });
-  for (const group of kernels) for (const v of group.keys()) homes.set(v, { group, kind: parameters });
+  const homes = new Map<Value, Group>();
+  for (const group of groups) for (const v of group.keys()) if (isActivation(v)) homes.set(v, group);
   const b = new GraphBuilder(graph.name, { ...graph, nodes: forward, outputs: [] });
   const moved = new Map<Value, Value>();
   const opened = new Map<Group, Segment>();
@@ -145,8 +128,8 @@ export function recompute(
     const inputs = node.inputs.map((v) => {
       const home = v && homes.get(v);
       if (!v || !home || !behind) return v && (moved.get(v) ?? v);
-      const open = opened.get(home.group) ?? new Segment(b, home.group, behind, home.kind);
-      opened.set(home.group, open);
+      const open = opened.get(home) ?? new Segment(b, home, behind, isActivation);
+      opened.set(home, open);
       return open.again(v);
     });
     const outputs = b.node(node.op, inputs, node.attributes, { outputs: node.outputs.length, name: node.name });

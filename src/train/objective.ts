@@ -5,11 +5,11 @@ import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
 import type { Shape } from '../graph/tensor.js';
-import { type Group, recompute, segmentsOf } from '../surgery/recompute.js';
+import { recompute, segmentsOf } from '../surgery/recompute.js';
 import { reluAfterConcat } from '../surgery/relu-after-concat.js';
 import { spellOutLoss } from '../surgery/spell-out-loss.js';
 import { type DropoutMask, trainingMode } from '../surgery/training-mode.js';
-import { type Winograd, winograd } from '../surgery/winograd.js';
+import { winograd } from '../surgery/winograd.js';
 import { cellsOf, labelsOn } from './losses/label-map.js';
 import { type PixelLossOptions, pixelLoss } from './losses/pixel-loss.js';
 
@@ -123,17 +123,6 @@ function totalLoss(b: GraphBuilder, network: Graph, outputs: ReadonlyMap<string,
   return { loss: terms.reduce((p, q) => b.add(p, q)), samples, heads: Object.keys(heads) };
 }
 
-/** What is made twice: the kernels of Winograd's convolutions, and segments where they were asked for, otherwise their tiles. */
-function thriftier(graph: Graph, forward: number, { tiles, kernels }: Winograd, checkpointing: number): Graph {
-  const nodes = new Map(graph.nodes.slice(0, forward).map((node) => [node.name, node]));
-  const groupOf = (names: readonly string[]): Group =>
-    new Map(
-      names.flatMap((name) => nodes.get(name) ?? []).flatMap((node) => node.outputs.map((v) => [v, node] as const)),
-    );
-  const maps = checkpointing > 1 ? segmentsOf(graph, forward, checkpointing) : tiles.map(groupOf);
-  return recompute(graph, forward, maps, kernels.map(groupOf));
-}
-
 /**
  * Extends a network's graph by its loss against an input `labels` (uint8 [N, H, W], 255 = void) and the gradients. The
  * network has the outputs that `lossOutputs` names: `scores` [N, C, H, W], or `low`, and those of further heads, whose
@@ -143,8 +132,7 @@ function thriftier(graph: Graph, forward: number, { tiles, kernels }: Winograd, 
  */
 export function objective(network: Graph, options: ObjectiveOptions = {}): Objective {
   const { checkpointing = 1 } = options;
-  const fast = winograd(network);
-  const { b, masks, statistics } = trainingMode(reluAfterConcat(fast.graph), options);
+  const { b, masks, statistics } = trainingMode(reluAfterConcat(network), options);
   const maps = b.finish().outputs;
   const { loss, samples, heads } = totalLoss(b, network, new Map(maps.map((o) => [o.name, o.value])), options);
   const forward = b.nodes.length;
@@ -166,7 +154,9 @@ export function objective(network: Graph, options: ObjectiveOptions = {}): Objec
     b.output(`running/${name}`, value);
     replaced[`running/${name}`] = name;
   }
-  const { outputs, ...rest } = spellOutLoss(thriftier(b.finish(), forward, fast, checkpointing));
+  const whole = b.finish();
+  const thrifty = checkpointing > 1 ? recompute(whole, forward, segmentsOf(whole, forward, checkpointing)) : whole;
+  const { outputs, ...rest } = winograd(spellOutLoss(thrifty));
   // The maps themselves stay inside: fetching them would copy the largest ones of the network.
   const graph = ordered({ ...rest, outputs: outputs.filter((o) => !maps.some((m) => m.name === o.name)) });
   return { graph, trained, masks, samples, heads, statistics: replaced };

@@ -132,6 +132,10 @@ const samples: { readonly [O in OpType]: Sample } = {
   Transpose: (b, x) => b.op('Transpose', [x], { perm: [1, 0, 3, 2] }),
   Expand: (b, x) => b.op('Expand', [x], { shape: [3, 2, 4, 8, 9] }),
   OneHot: (b, x) => b.op('OneHot', [b.op('ArgMax', [x], { axis: 1, keepdims: 0 })], { depth: 4, axis: 1 }),
+  Gather: (b, x) => [
+    b.op('Gather', [x, b.int64([3, 0, 3])], { axis: 1 }),
+    b.op('Gather', [x, b.constant(tensor('int32', [2, 2], Int32Array.of(0, 1, 1, 0)))], { axis: 0 }),
+  ],
   GatherElements: (b, x) => b.op('GatherElements', [x, b.op('ArgMax', [x], { axis: 1, keepdims: 1 })], { axis: 1 }),
   ScatterElements: (b, x) => {
     const index = b.op('ArgMax', [x], { axis: 2, keepdims: 1 });

@@ -95,6 +95,8 @@ const refusals = rows([
   ['Transpose', '2x3', { perm: [0] }, "perm 0 does not order the axes of 'x' (2x3)"],
   ['Transpose', '2x3', { perm: [0, 0] }, "perm 0,0 does not order the axes of 'x' (2x3)"],
   ['Expand', '2x3', { shape: [2, 4] }, '2x3 and 2x4 do not broadcast'],
+  ['Gather', '2x3, 2', { axis: 2 }, 'axis 2 is not among the 2 axes'],
+  ['Gather', '2x3, 2', { axis: 0 }, "expected indices of int32 or int64, received float32 ('w')"],
   ['GatherElements', '2x3, 3x1', { axis: 1 }, "indices 'w' (3x1) do not fit 'x' (2x3)"],
   ['GatherElements', '2x3, 2', { axis: 1 }, "indices 'w' (2) do not fit"],
   ['OneHot', '2', { depth: 3, axis: 2 }, 'axis 2 is not among the 2 axes'],

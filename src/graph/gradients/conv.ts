@@ -8,6 +8,7 @@
 import type { GraphBuilder } from '../builder.js';
 import type { ConvAttributes, Value } from '../ir.js';
 import { floats, zeros } from '../tensor.js';
+import { paysWinograd, winogradBack, winogradKernels } from '../winograd.js';
 import type { GradientRule } from './rule.js';
 
 /** An im2col strip of this size stays near the cache while keeping Gemm long (measured range 8-32 MB). */
@@ -98,8 +99,10 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
     // A rotated copy of the kernel costs more than the columns where maps have fewer cells than channels (fc6). A 1x1 kernel
     // is its own column, but the maps of several pictures would have to be turned for it, and back.
     const short = cells < w.shape[0]! || (kh * kw === 1 && dy.shape[0] === 1);
-    if (a.group === 1 && short) return gradientByColumns(b, x, w, dy, a);
     const back = [reach[0] - a.pads[0], reach[1] - a.pads[1], reach[0] - a.pads[2], reach[1] - a.pads[3]] as const;
+    const size = [x.shape[2]!, x.shape[3]!] as const;
+    if (paysWinograd(dy, w, size, a)) return winogradBack(b, dy, w, size, { ...a, pads: back });
+    if (a.group === 1 && short) return gradientByColumns(b, x, w, dy, a);
     // Padding beyond the kernel's reach makes output rows that saw only zeros: they carry no gradient.
     const cut = back.map((p) => Math.max(0, -p));
     const seen = b.slice(dy, [2, 3], [cut[0]!, cut[1]!], [dy.shape[2]! - cut[2]!, dy.shape[3]! - cut[3]!]);
@@ -250,9 +253,13 @@ const biasGradient = (b: GraphBuilder, dy: Value): Value => b.reduceSum(dy, [0, 
 
 export const convRule: GradientRule<'Conv'> = ({ b, node, outputGradients: [dy], wants }) => {
   const [x, w] = node.inputs as [Value, Value];
+  const ofKernel = (): Value =>
+    paysWinograd(x, w, [dy!.shape[2]!, dy!.shape[3]!], node.attributes)
+      ? winogradKernels(b, x, dy!, node.attributes)
+      : kernelGradient(b, x, dy!, w.shape, node.attributes);
   return [
     wants(0) ? inputGradient(b, x, w, dy!, node.attributes) : undefined,
-    wants(1) ? kernelGradient(b, x, dy!, w.shape, node.attributes) : undefined,
+    wants(1) ? ofKernel() : undefined,
     wants(2) ? biasGradient(b, dy!) : undefined,
   ];
 };

@@ -49,6 +49,7 @@ export const gradientRules: { [O in OpType]: GradientRule<O> | null } = {
   Transpose: movement.transposeRule,
   Expand: movement.expandRule,
   OneHot: null,
+  Gather: null,
   GatherElements: null,
   ScatterElements: null,
   Resize: resizeRule,

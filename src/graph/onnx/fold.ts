@@ -59,8 +59,8 @@ const folds: Readonly<Record<string, Fold>> = {
   Mul: arithmetic((a, b) => a * b),
 };
 
-/** Operators that are read only where they fold. */
-export const isShapeArithmetic = (op: string): boolean => op === 'Shape' || op === 'Gather';
+/** The operator that is read only where it folds. */
+export const isShapeArithmetic = (op: string): boolean => op === 'Shape';
 
 function numbersOf(t: Tensor | undefined): Numbers | undefined {
   if (t?.dtype !== 'int64' || t.shape.length > 1) return undefined;

@@ -232,6 +232,7 @@ const specs: { readonly [O in OpType]: Spec<O> } = {
     fields: { depth: input(int(1), 1), axis: axis(-1) },
     constants: { 2: floats([2], [0, 1]) },
   },
+  Gather: { inputs: [2, 2], fields: { axis: axis(0) } },
   GatherElements: { inputs: [2, 2], fields: { axis: axis(0) } },
   ScatterElements: {
     inputs: [3, 3],
