@@ -178,28 +178,44 @@ function transformedKernels(b: GraphBuilder, w: Value, m: Matrix, name: string):
   return b.reshape(b.op('Gemm', [matrix(b, m, name), flat], matrixProduct), [m.length, o, c]);
 }
 
-/** From tiles of cells and kernels at the 36 positions to a map. */
-function finished(b: GraphBuilder, tiles: Value, kernels: Value, t: Tiling, bias: Value | undefined): Value {
-  const products = b.op('MatMul', [tiles, kernels], {});
+/** Kernels at the 36 positions take four times their own place: those of the widest layers are made part by part. */
+const mostBytes = 40 * 2 ** 20;
+
+/** Input channels [from, to) of each part of a convolution with w [O, C, 3, 3]. */
+function partsOf({ shape: [o, c] }: { readonly shape: Shape }): (readonly [number, number])[] {
+  const count = Math.ceil((4 * cells ** 2 * o! * c!) / mostBytes);
+  const each = Math.ceil(c! / count);
+  return Array.from({ length: count }, (_, i) => [i * each, Math.min(c!, (i + 1) * each)]);
+}
+
+const channels = (b: GraphBuilder, v: Value, [from, to]: readonly [number, number]): Value =>
+  b.slice(v, [1], [from], [to]);
+
+/** From the products [36, tiles, O] at the 36 positions to a map. */
+function finished(b: GraphBuilder, products: Value, t: Tiling, bias: Value | undefined): Value {
   const [positions, count, o] = products.shape as [number, number, number];
   const flat = b.reshape(products, [positions, count * o]);
   return assembled(b, b.op('MatMul', [matrix(b, matrices.results, 'results'), flat], {}), t, o, bias);
 }
 
-/** The convolution of x [N, C, H, W] with w [O, C, 3, 3] and bias [O]. */
-export function winogradConv(
-  b: GraphBuilder,
-  x: Value,
-  w: Value,
-  bias: Value | undefined,
-  y: Shape,
-  a: ConvAttributes,
-) {
+/**
+ * The convolution of x [N, C, H, W] with w [O, C, 3, 3] and bias [O]. Kernels are made before their tiles: of a node's
+ * inputs, ONNX Runtime makes the one added last first, and would hold the kernels of all layers otherwise.
+ */
+export function winogradConv(b: GraphBuilder, x: Value, w: Value, bias: Value | undefined, y: Shape, a: ConvAttributes) {
   const t = tilingOf(x, [y[2]!, y[3]!], a);
-  const tiles = tilesOf(b, x, t, cells, t.begin);
-  const cellsAt = transform(b, matrices.cells, tiles, 'of_cells', x.shape[1]!);
-  const kernelsAt = transformedKernels(b, w, matrices.kernels, 'of_kernels');
-  return finished(b, cellsAt, b.transpose(kernelsAt, swapped), t, bias);
+  let sum: Value | undefined;
+  let last: Value | undefined;
+  for (const part of partsOf(w)) {
+    const kernels = b.transpose(transformedKernels(b, channels(b, w, part), matrices.kernels, 'of_kernels'), swapped);
+    const map = channels(b, x, part);
+    const tiles = transform(b, matrices.cells, tilesOf(b, map, t, cells, t.begin), 'of_cells', map.shape[1]!);
+    const products = b.op('MatMul', [tiles, kernels], {});
+    // Added after the next part's tiles, the sum so far is made before them.
+    if (last) sum = sum ? b.add(sum, last) : last;
+    last = products;
+  }
+  return finished(b, sum ? b.add(sum, last!) : last!, t, bias);
 }
 
 /**
@@ -208,20 +224,28 @@ export function winogradConv(
  */
 export function winogradBack(b: GraphBuilder, x: Value, w: Value, size: readonly [number, number], a: ConvAttributes) {
   const t = tilingOf(x, size, a);
-  const tiles = tilesOf(b, x, t, cells, t.begin);
-  const cellsAt = transform(b, matrices.cells, tiles, 'of_cells', x.shape[1]!);
   const turned = matrices.kernels.map((row) => row.toReversed());
-  return finished(b, cellsAt, transformedKernels(b, w, turned, 'of_turned_kernels'), t, undefined);
+  const maps = partsOf(w).map((part) => {
+    const kernels = transformedKernels(b, channels(b, w, part), turned, 'of_turned_kernels');
+    const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
+    return finished(b, b.op('MatMul', [tiles, kernels], {}), t, undefined);
+  });
+  return b.concat(maps, 1);
 }
 
 /** The gradient of the kernels [O, C, 3, 3], from the input x [N, C, H, W] and the gradient dy [N, O, h, w] of the output. */
-export function winogradKernels(b: GraphBuilder, x: Value, dy: Value, a: ConvAttributes): Value {
-  const [c, o] = [x.shape[1]!, dy.shape[1]!];
+export function winogradKernels(b: GraphBuilder, x: Value, dy: Value, w: Value, a: ConvAttributes): Value {
+  const o = dy.shape[1]!;
   const t = tilingOf(x, side(dy), a);
-  const cellsAt = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin, 'back'), 'of_cells', c);
-  const resultsAt = transform(b, transposed(matrices.results), tilesOf(b, dy, t, results), 'of_gradients', o);
-  const products = b.op('MatMul', [b.transpose(resultsAt, swapped), cellsAt], {});
-  const flat = b.reshape(products, [cells ** 2, o * c]);
-  const kernels = b.op('MatMul', [matrix(b, transposed(matrices.kernels), 'to_kernels'), flat], {});
-  return b.reshape(b.transpose(b.reshape(kernels, [taps ** 2, o, c]), [1, 2, 0]), [o, c, taps, taps]);
+  const parts = partsOf(w).map((part) => {
+    const map = channels(b, x, part);
+    const c = map.shape[1]!;
+    const cellsAt = transform(b, matrices.cells, tilesOf(b, map, t, cells, t.begin, 'back'), 'of_cells', c);
+    const resultsAt = transform(b, transposed(matrices.results), tilesOf(b, dy, t, results), 'of_gradients', o);
+    const products = b.op('MatMul', [b.transpose(resultsAt, swapped), cellsAt], {});
+    const flat = b.reshape(products, [cells ** 2, o * c]);
+    const kernels = b.op('MatMul', [matrix(b, transposed(matrices.kernels), 'to_kernels'), flat], {});
+    return b.reshape(b.transpose(b.reshape(kernels, [taps ** 2, o, c]), [1, 2, 0]), [o, c, taps, taps]);
+  });
+  return b.concat(parts, 1);
 }

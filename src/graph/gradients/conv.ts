@@ -255,7 +255,7 @@ export const convRule: GradientRule<'Conv'> = ({ b, node, outputGradients: [dy],
   const [x, w] = node.inputs as [Value, Value];
   const ofKernel = (): Value =>
     paysWinograd(x, w, [dy!.shape[2]!, dy!.shape[3]!], node.attributes)
-      ? winogradKernels(b, x, dy!, node.attributes)
+      ? winogradKernels(b, x, dy!, w, node.attributes)
       : kernelGradient(b, x, dy!, w.shape, node.attributes);
   return [
     wants(0) ? inputGradient(b, x, w, dy!, node.attributes) : undefined,
