@@ -15,11 +15,6 @@ export interface EngineOptions {
   readonly backend?: BackendName;
   /** Threads inside one run; by default all that the process may use. */
   readonly threads?: number;
-  /**
-   * Let idle threads spin between operators. Faster by a few percent on idle cores, many times slower when another
-   * process or a loader needs them, so off by default.
-   */
-  readonly spin?: boolean;
 }
 
 export interface CompileOptions {

@@ -6,7 +6,7 @@
 import { PixelwiseError } from '../errors.js';
 import { dtypeNumber, dtypeOf } from '../graph/onnx/tensors.js';
 import { type DType, type NamedTensors, type Shape, type Tensor, zeros } from '../graph/tensor.js';
-import type { Backend, ExternalData, Session, SessionOptions } from './backend.js';
+import { type Backend, type ExternalData, type Session, type SessionOptions, spinning } from './backend.js';
 import { loadOrtApi, type OrtApi, type Pointer } from './ort-api.js';
 import { checkFeedable } from './ort-errors.js';
 import { ortLibraryPath } from './ort-library.js';
@@ -130,7 +130,9 @@ function configure({ api }: Runtime, options: Pointer, external: readonly Extern
   api.call(what, 'SetInterOpNumThreads', options, 1);
   api.call(what, 'SetSessionLogSeverityLevel', options, constants.logErrors);
   api.call(what, 'SetSessionGraphOptimizationLevel', options, constants.optimizeAll);
-  api.call(what, 'AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', o.spin ? '1' : '0');
+  for (const [key, value] of Object.entries(spinning)) {
+    api.call(what, 'AddSessionConfigEntry', options, `session.intra_op.${key}`, value);
+  }
   withoutBufferReuse(api, options);
   // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
   api.call(what, 'DisableMemPattern', options);

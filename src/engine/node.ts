@@ -181,12 +181,10 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
 
 class NodeEngine implements Engine {
   readonly threads: number;
-  readonly #spin: boolean;
   readonly #thread: Thread;
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
-    this.#spin = options.spin ?? false;
     this.#thread = new Thread(options.backend ?? 'node');
   }
 
@@ -203,7 +201,7 @@ class NodeEngine implements Engine {
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
     const { weights = new Map(), transferWeights, state, places = {}, updates = {} } = options;
     const entries = transferWeights ? [...weights] : await copyOf(weights);
-    const session = { threads: this.threads, spin: this.#spin };
+    const session = { threads: this.threads };
     const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
     const id = await this.#thread.ask('compile', { spec }, buffersOf(entries));
     return new NodeProgram(this.#thread, id, graph);

@@ -2,7 +2,7 @@
 
 import * as ort from 'onnxruntime-node';
 import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '../graph/tensor.js';
-import type { Backend, Session } from './backend.js';
+import { type Backend, type Session, spinning } from './backend.js';
 import { checkFeedable, ortFailure } from './ort-errors.js';
 
 type OrtType = ort.Tensor.Type;
@@ -22,7 +22,7 @@ function fromOrt(t: ort.Tensor): Tensor {
 
 export const ortNode: Backend = {
   device: 'cpu',
-  async createSession(model, external, { threads, spin }): Promise<Session> {
+  async createSession(model, external, { threads }): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
@@ -33,7 +33,7 @@ export const ortNode: Backend = {
       // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
       enableMemPattern: false,
       externalData: external.map(({ path, data }) => ({ path, data })),
-      extra: { session: { intra_op: { allow_spinning: spin ? '1' : '0' } } },
+      extra: { session: { intra_op: spinning } },
     }).catch((cause: unknown) => {
       throw ortFailure('compile the graph', cause);
     });

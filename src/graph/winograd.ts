@@ -202,7 +202,14 @@ function finished(b: GraphBuilder, products: Value, t: Tiling, bias: Value | und
  * The convolution of x [N, C, H, W] with w [O, C, 3, 3] and bias [O]. Kernels are made before their tiles: of a node's
  * inputs, ONNX Runtime makes the one added last first, and would hold the kernels of all layers otherwise.
  */
-export function winogradConv(b: GraphBuilder, x: Value, w: Value, bias: Value | undefined, y: Shape, a: ConvAttributes) {
+export function winogradConv(
+  b: GraphBuilder,
+  x: Value,
+  w: Value,
+  bias: Value | undefined,
+  y: Shape,
+  a: ConvAttributes,
+) {
   const t = tilingOf(x, [y[2]!, y[3]!], a);
   let sum: Value | undefined;
   let last: Value | undefined;

@@ -104,7 +104,7 @@ async function run(
   image: Tensor,
   threads: number,
 ): Promise<Tensor> {
-  const session = await ortNode.createSession(file, external, { threads, spin: false });
+  const session = await ortNode.createSession(file, external, { threads });
   try {
     const output = image.dtype === 'uint8' ? 'labels' : 'scores';
     return (await session.run(new Map([['image', image]]), [output], new Map())).get(output)!;

@@ -145,7 +145,7 @@ it('takes what PyTorch exports, with batch and size left open: a window of 224 i
   const path = fixture('classifier/dynamic.onnx');
   const p = picture(224, 224);
   const classifier = await loadClassifier(path);
-  const session = await ortNode.createSession(await readFile(path), [], { threads: 1, spin: false });
+  const session = await ortNode.createSession(await readFile(path), [], { threads: 1 });
   const feeds = new Map([['input', toTensor([p], classifier.preprocessing)]]);
   const logits = (await session.run(feeds, ['out'], new Map())).get('out')!.data;
   await session.dispose();

@@ -12,7 +12,7 @@ export async function runGraph(
   feeds: Readonly<Record<string, Tensor>>,
 ): Promise<NamedTensors> {
   const { model, externalData } = writeOnnx(graph, { weights, external: true });
-  const session = await ortNode.createSession(model, externalData, { threads: 2, spin: false });
+  const session = await ortNode.createSession(model, externalData, { threads: 2 });
   try {
     const names = graph.outputs.map((o) => o.name);
     return await session.run(new Map(Object.entries(feeds)), names, new Map());

@@ -19,6 +19,14 @@ describe('createRandom', () => {
     ]);
   });
 
+  it('fills arrays with the same numbers, and goes on behind them', () => {
+    const [one, many] = [createRandom(5, 1), createRandom(5, 1)];
+    const words = new Uint32Array(7);
+    many.fill(words);
+    expect([...words]).toEqual(Array.from(words, () => one.bits()));
+    expect(many.next()).toBe(one.next());
+  });
+
   it('repeats for equal numbers and differs for any other', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), fc.array(fc.nat(), { maxLength: 3 }), (seed, stream) => {

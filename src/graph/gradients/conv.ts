@@ -7,11 +7,14 @@
 
 import type { GraphBuilder } from '../builder.js';
 import type { ConvAttributes, Value } from '../ir.js';
-import { floats, zeros } from '../tensor.js';
+import { floats, sizeOf, zeros } from '../tensor.js';
 import { paysWinograd, winogradBack, winogradKernels } from '../winograd.js';
 import type { GradientRule } from './rule.js';
 
-/** An im2col strip of this size stays near the cache while keeping Gemm long (measured range 8-32 MB). */
+/**
+ * An im2col strip of this size stays near the cache while keeping Gemm long (measured range 8-32 MB). Of small pictures as
+ * many go together as take twice that: fewer operators, and maps that need not be cut (measured: 16, 32, 48 MB).
+ */
 const STRIP_BYTES = 16 * 2 ** 20;
 
 const kernelOf = (w: Value): [number, number] => [w.shape[2]!, w.shape[3]!];
@@ -122,9 +125,10 @@ function inputGradient(b: GraphBuilder, x: Value, w: Value, dy: Value, a: ConvAt
   });
 }
 
-/** Some rows of a convolution's output, of one picture. */
+/** Some rows of a convolution's output, of some pictures. */
 interface Strip {
-  readonly picture: number;
+  readonly first: number;
+  readonly pictures: number;
   readonly top: number;
   readonly height: number;
   readonly width: number;
@@ -133,13 +137,17 @@ interface Strip {
 /** Kernels with more positions than this are cut out by slices; for the others a convolution does it faster. */
 const MOST_POSITIONS = 64;
 
-/** Rows [from, to) of one picture, [1, C, to - from, W]. */
-const rowsOf = (b: GraphBuilder, x: Value, picture: number, from: number, to: number): Value =>
-  b.slice(x, [0, 2], [picture, from], [picture + 1, to]);
+/** Rows [from, to) of a strip's pictures, [n, C, to - from, W]. */
+const rowsOf = (b: GraphBuilder, x: Value, { first, pictures }: Strip, from: number, to: number): Value =>
+  b.slice(x, [0, 2], [first, from], [first + pictures, to]);
+
+/** A strip of maps as one matrix [rows, cells] per picture: [n, rows, cells], or without n for one. */
+const asMatrices = (b: GraphBuilder, v: Value, { pictures, height, width }: Strip, rows: number): Value =>
+  reshape(b, v, [...(pictures > 1 ? [pictures] : []), rows, height * width]);
 
 /**
- * One strip of the im2col matrix, [C * kh * kw, cells]: channels first, as in a kernel, so that the product with dy is the
- * kernel's gradient as it stands. Undefined where the strip lies in the padding.
+ * One strip of the im2col matrix of each picture, [n, C * kh * kw, cells]: channels first, as in a kernel, so that the product
+ * with dy is the kernel's gradient as it stands. Undefined where the strip lies in the padding.
  */
 function columnsOf(
   b: GraphBuilder,
@@ -154,15 +162,15 @@ function columnsOf(
   const end = begin + (strip.height - 1) * a.strides[0] + a.dilations[0] * (kh - 1) + 1;
   const [from, to] = [Math.max(0, begin), Math.min(h, end)];
   if (from >= to) return undefined;
-  const rows = rowsOf(b, x, strip.picture, from, to);
+  const rows = rowsOf(b, x, strip, from, to);
   const pads = [from - begin, a.pads[1], end - to, a.pads[3]] as const;
   const one = [kh, kw, ...a.strides].every((v) => v === 1) && pads.every((p) => p === 0);
   const cut = kh * kw > MOST_POSITIONS ? columnsBySlices : columnsByConvolution;
   const columns = one ? rows : cut(b, rows, kernel, { ...a, pads }, strip);
-  return reshape(b, columns, [c * kh * kw, strip.height * strip.width]);
+  return asMatrices(b, columns, strip, c * kh * kw);
 }
 
-/** Every channel convolved with kernels that each pick one position: [1, C * kh * kw, h, w]. */
+/** Every channel convolved with kernels that each pick one position: [n, C * kh * kw, h, w]. */
 function columnsByConvolution(
   b: GraphBuilder,
   rows: Value,
@@ -200,46 +208,67 @@ function columnsBySlices(
   return reshape(b, byColumn, [n, c * kh * kw, height, width]);
 }
 
+/** The output of `pictures` maps of [c, oh, width] columns, cut into strips of bounded size: whole pictures, or rows of one. */
+function stripsOf(pictures: number, oh: number, width: number, rowBytes: number): Strip[] {
+  const most = Math.max(1, Math.floor(STRIP_BYTES / rowBytes));
+  const together = Math.min(pictures, Math.max(1, Math.floor((2 * STRIP_BYTES) / (rowBytes * oh))));
+  const rows = Math.ceil(oh / Math.ceil(oh / most));
+  const each = Math.ceil(oh / rows);
+  return Array.from({ length: Math.ceil(pictures / together) * each }, (_, k) => {
+    const [first, top] = [Math.floor(k / each) * together, (k % each) * rows];
+    return { first, pictures: Math.min(together, pictures - first), top, height: Math.min(rows, oh - top), width };
+  });
+}
+
 /** With fewer output channels than this the product is made the other way round, and turned at the end. */
 const FEW_CHANNELS = 65;
 
+const lastSwapped = (b: GraphBuilder, v: Value): Value => {
+  const rank = v.shape.length;
+  return b.transpose(v, [...v.shape.keys()].slice(0, rank - 2).concat(rank - 1, rank - 2));
+};
+
+/** The sum over pictures of the products of p and q, matrices [(n,) rows, cells], added to `sum`: [rows of p, rows of q]. */
+function summedProduct(b: GraphBuilder, p: Value, q: Value, sum: Value | undefined): Value {
+  if (p.shape.length === 2) {
+    return b.op('Gemm', sum ? [p, q, sum] : [p, q], { alpha: 1, beta: 1, transA: 0, transB: 1 });
+  }
+  const products = b.reduceSum(b.op('MatMul', [p, lastSwapped(b, q)], {}), [0]);
+  return sum ? b.add(sum, products) : products;
+}
+
+/** The same group by group: [group, rows of p / group, rows of q / group]. */
+function groupedProduct(b: GraphBuilder, p: Value, q: Value, group: number, sum: Value | undefined): Value {
+  const split = (v: Value) => {
+    const [rows, cells] = v.shape.slice(-2) as [number, number];
+    return reshape(b, v, [sizeOf(v.shape) / (rows * cells), group, rows / group, cells]);
+  };
+  const products = b.reduceSum(b.op('MatMul', [split(p), lastSwapped(b, split(q))], {}), [0]);
+  return sum ? b.add(sum, products) : products;
+}
+
 /**
  * Gradient of a convolution with respect to its kernel [O, I/g, kh, kw], from its input x and the gradient dy of its
- * output. The im2col matrix is never whole: strips of output rows go through one chain of matrix products.
+ * output. The im2col matrix is never whole: strips of it go through one chain of matrix products.
  */
 function kernelGradient(b: GraphBuilder, x: Value, dy: Value, kernel: readonly number[], a: ConvAttributes): Value {
   const [o, i, kh, kw] = kernel as [number, number, number, number];
   const { group } = a;
   const [n, c] = [x.shape[0]!, x.shape[1]!];
   const [oh, width] = [dy.shape[2]!, dy.shape[3]!];
-  const most = Math.max(1, Math.floor(STRIP_BYTES / (4 * c * kh * kw * width)));
-  const rows = Math.ceil(oh / Math.ceil(oh / most));
-  const each = Math.ceil(oh / rows);
-  // One picture after the other: several in one strip would have to be turned to channels first.
-  const strips = Array.from({ length: n * each }, (_, k): Strip => {
-    const top = (k % each) * rows;
-    return { picture: Math.floor(k / each), top, height: Math.min(rows, oh - top), width };
-  });
   const turned = group === 1 && o < FEW_CHANNELS;
   const multiply = (maps: Value, columns: Value, sum: Value | undefined): Value => {
-    const cells = maps.shape[1]!;
-    if (group === 1) {
-      const factors = turned ? [columns, maps] : [maps, columns];
-      const attributes = { alpha: 1, beta: 1, transA: 0, transB: 1 } as const;
-      return b.op('Gemm', sum ? [...factors, sum] : factors, attributes);
-    }
-    const byGroup = b.transpose(reshape(b, columns, [group, i * kh * kw, cells]), [0, 2, 1]);
-    const part = b.op('MatMul', [reshape(b, maps, [group, o / group, cells]), byGroup], {});
-    return sum ? b.add(sum, part) : part;
+    if (group > 1) return groupedProduct(b, maps, columns, group, sum);
+    return turned ? summedProduct(b, columns, maps, sum) : summedProduct(b, maps, columns, sum);
   };
   let sum: Value | undefined;
   let last: { maps: Value; columns: Value } | undefined;
   // Of a node's inputs, ONNX Runtime makes the one added last first: the sum so far, and only then the next columns.
-  for (const strip of strips) {
+  for (const strip of stripsOf(n, oh, width, 4 * c * kh * kw * width)) {
     const columns = columnsOf(b, x, [kh, kw], a, strip);
     if (!columns) continue;
-    const { picture, top, height } = strip;
-    const maps = reshape(b, rowsOf(b, dy, picture, top, top + height), [o, height * width]);
+    const { top, height } = strip;
+    const maps = asMatrices(b, rowsOf(b, dy, strip, top, top + height), strip, o);
     if (last) sum = multiply(last.maps, last.columns, sum);
     last = { maps, columns };
   }
