@@ -38,8 +38,8 @@ export interface Place {
 export interface RunOptions {
   /** Stops waiting, and keeps a run that has not begun from beginning. */
   readonly signal?: AbortSignal;
-  /** Hand the feeds' buffers over instead of copying them. */
-  readonly transferFeeds?: boolean;
+  /** Hand the feeds' buffers over instead of copying them: all, or those of these names. */
+  readonly transferFeeds?: boolean | readonly string[];
 }
 
 /** A compiled graph. */

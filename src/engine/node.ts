@@ -151,14 +151,13 @@ class NodeProgram implements Program {
     checkFeeds(this.graph, feeds);
     const { signal } = options;
     signal?.throwIfAborted();
+    const { transferFeeds = false } = options;
     const entries = Object.entries(feeds);
+    const handed =
+      transferFeeds === true ? entries : entries.filter(([name]) => transferFeeds && transferFeeds.includes(name));
     const mine = this.#turn.then(() => {
       signal?.throwIfAborted();
-      return this.thread.ask(
-        'run',
-        { program: this.id, feeds: entries },
-        options.transferFeeds ? buffersOf(entries) : [],
-      );
+      return this.thread.ask('run', { program: this.id, feeds: entries }, buffersOf(handed));
     });
     this.#turn = mine.catch(() => undefined);
     return Object.fromEntries(await untilAborted(mine, signal));

@@ -181,15 +181,13 @@ function transformedKernels(b: GraphBuilder, w: Value, m: Matrix, name: string):
 /** Kernels at the 36 positions take four times their own place: those of the widest layers are made part by part. */
 const mostBytes = 40 * 2 ** 20;
 
-/** Input channels [from, to) of each part of a convolution with w [O, C, 3, 3]. */
-function partsOf({ shape: [o, c] }: { readonly shape: Shape }): (readonly [number, number])[] {
-  const count = Math.ceil((4 * cells ** 2 * o! * c!) / mostBytes);
-  const each = Math.ceil(c! / count);
-  return Array.from({ length: count }, (_, i) => [i * each, Math.min(c!, (i + 1) * each)]);
+/** The parts of w [O, C, 3, 3] along an axis, as ranges [from, to) of its channels. */
+function partsOf({ shape }: Value, axis: 0 | 1): (readonly [number, number])[] {
+  const [o, c] = shape as [number, number];
+  const count = Math.ceil((4 * cells ** 2 * o * c) / mostBytes);
+  const each = Math.ceil(shape[axis]! / count);
+  return Array.from({ length: count }, (_, i) => [i * each, Math.min(shape[axis]!, (i + 1) * each)]);
 }
-
-const channels = (b: GraphBuilder, v: Value, [from, to]: readonly [number, number]): Value =>
-  b.slice(v, [1], [from], [to]);
 
 /** From the products [36, tiles, O] at the 36 positions to a map. */
 function finished(b: GraphBuilder, products: Value, t: Tiling, bias: Value | undefined): Value {
@@ -202,27 +200,16 @@ function finished(b: GraphBuilder, products: Value, t: Tiling, bias: Value | und
  * The convolution of x [N, C, H, W] with w [O, C, 3, 3] and bias [O]. Kernels are made before their tiles: of a node's
  * inputs, ONNX Runtime makes the one added last first, and would hold the kernels of all layers otherwise.
  */
-export function winogradConv(
-  b: GraphBuilder,
-  x: Value,
-  w: Value,
-  bias: Value | undefined,
-  y: Shape,
-  a: ConvAttributes,
-) {
+export function winogradConv(b: GraphBuilder, x: Value, w: Value, bias: Value | undefined, y: Shape, a: ConvAttributes) {
   const t = tilingOf(x, [y[2]!, y[3]!], a);
-  let sum: Value | undefined;
-  let last: Value | undefined;
-  for (const part of partsOf(w)) {
-    const kernels = b.transpose(transformedKernels(b, channels(b, w, part), matrices.kernels, 'of_kernels'), swapped);
-    const map = channels(b, x, part);
-    const tiles = transform(b, matrices.cells, tilesOf(b, map, t, cells, t.begin), 'of_cells', map.shape[1]!);
+  const maps = partsOf(w, 0).map(([from, to]) => {
+    const own = b.slice(w, [0], [from], [to]);
+    const kernels = b.transpose(transformedKernels(b, own, matrices.kernels, 'of_kernels'), swapped);
+    const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
     const products = b.op('MatMul', [tiles, kernels], {});
-    // Added after the next part's tiles, the sum so far is made before them.
-    if (last) sum = sum ? b.add(sum, last) : last;
-    last = products;
-  }
-  return finished(b, sum ? b.add(sum, last!) : last!, t, bias);
+    return finished(b, products, t, bias && b.slice(bias, [0], [from], [to]));
+  });
+  return b.concat(maps, 1);
 }
 
 /**
@@ -232,27 +219,27 @@ export function winogradConv(
 export function winogradBack(b: GraphBuilder, x: Value, w: Value, size: readonly [number, number], a: ConvAttributes) {
   const t = tilingOf(x, size, a);
   const turned = matrices.kernels.map((row) => row.toReversed());
-  const maps = partsOf(w).map((part) => {
-    const kernels = transformedKernels(b, channels(b, w, part), turned, 'of_turned_kernels');
+  const maps = partsOf(w, 1).map(([from, to]) => {
+    const kernels = transformedKernels(b, b.slice(w, [1], [from], [to]), turned, 'of_turned_kernels');
     const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
     return finished(b, b.op('MatMul', [tiles, kernels], {}), t, undefined);
   });
   return b.concat(maps, 1);
 }
 
-/** The gradient of the kernels [O, C, 3, 3], from the input x [N, C, H, W] and the gradient dy [N, O, h, w] of the output. */
+/** The gradient of the kernels w [O, C, 3, 3], from the input x [N, C, H, W] and the gradient dy [N, O, h, w] of the output. */
 export function winogradKernels(b: GraphBuilder, x: Value, dy: Value, w: Value, a: ConvAttributes): Value {
-  const o = dy.shape[1]!;
   const t = tilingOf(x, side(dy), a);
-  const parts = partsOf(w).map((part) => {
-    const map = channels(b, x, part);
-    const c = map.shape[1]!;
-    const cellsAt = transform(b, matrices.cells, tilesOf(b, map, t, cells, t.begin, 'back'), 'of_cells', c);
-    const resultsAt = transform(b, transposed(matrices.results), tilesOf(b, dy, t, results), 'of_gradients', o);
+  const axis = w.shape[0]! > w.shape[1]! ? 0 : 1;
+  const parts = partsOf(w, axis).map(([from, to]) => {
+    const [out, into] = [dy, x].map((v, i) => (i === axis ? b.slice(v, [1], [from], [to]) : v)) as [Value, Value];
+    const [o, c] = [out.shape[1]!, into.shape[1]!];
+    const cellsAt = transform(b, matrices.cells, tilesOf(b, into, t, cells, t.begin, 'back'), 'of_cells', c);
+    const resultsAt = transform(b, transposed(matrices.results), tilesOf(b, out, t, results), 'of_gradients', o);
     const products = b.op('MatMul', [b.transpose(resultsAt, swapped), cellsAt], {});
     const flat = b.reshape(products, [cells ** 2, o * c]);
     const kernels = b.op('MatMul', [matrix(b, transposed(matrices.kernels), 'to_kernels'), flat], {});
     return b.reshape(b.transpose(b.reshape(kernels, [taps ** 2, o, c]), [1, 2, 0]), [o, c, taps, taps]);
   });
-  return b.concat(parts, 1);
+  return b.concat(parts, axis);
 }

@@ -166,12 +166,14 @@ export class TrainingStep {
     for (const [i, { image, labels, heads }] of inputs.entries()) {
       const micro = update * inputs.length + i;
       const { program, drawn } = await this.#gradients.at(sideOf(image));
-      const feeds: Record<string, Tensor> = { image, labels, ...draw(drawn, this.#options.seed, micro) };
-      for (const name of this.#names.heads) feeds[`labels/${name}`] = labelsOfHead(name, heads);
-      const { loss } = await program.run(feeds);
+      const masks = () => draw(drawn, this.#options.seed, micro);
+      const given: Record<string, Tensor> = { image, labels };
+      for (const name of this.#names.heads) given[`labels/${name}`] = labelsOfHead(name, heads);
+      const own = masks();
+      const { loss } = await program.run({ ...given, ...own }, { transferFeeds: Object.keys(own) });
       const value = Number(loss?.data[0]);
       if (!Number.isFinite(value)) {
-        const found = await this.#whyNaN(feeds);
+        const found = await this.#whyNaN({ ...given, ...masks() });
         throw new PixelwiseError(
           'ERR_NAN',
           `The loss became ${value} at update ${update}. ${found ? `${found.text} ` : ''}` +
