@@ -153,8 +153,8 @@ class NodeProgram implements Program {
     signal?.throwIfAborted();
     const { transferFeeds = false } = options;
     const entries = Object.entries(feeds);
-    const handed =
-      transferFeeds === true ? entries : entries.filter(([name]) => transferFeeds && transferFeeds.includes(name));
+    const names = new Set(transferFeeds === true ? [] : transferFeeds || []);
+    const handed = transferFeeds === true ? entries : entries.filter(([name]) => names.has(name));
     const mine = this.#turn.then(() => {
       signal?.throwIfAborted();
       return this.thread.ask('run', { program: this.id, feeds: entries }, buffersOf(handed));

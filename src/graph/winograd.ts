@@ -20,8 +20,14 @@ type Matrix = readonly (readonly number[])[];
 type Transform = 'cells' | 'kernels' | 'results';
 
 /** Coefficients of (x - p) (x - q) ..., lowest first. */
-const polynomial = (roots: readonly number[]): number[] =>
-  roots.reduce((c, p) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - p * (c[i] ?? 0)), [1]);
+function polynomial(roots: readonly number[]): number[] {
+  let coefficients = [1];
+  for (const p of roots) {
+    const from = coefficients;
+    coefficients = Array.from({ length: from.length + 1 }, (_, i) => (from[i - 1] ?? 0) - p * (from[i] ?? 0));
+  }
+  return coefficients;
+}
 
 /** One axis: 6 cells, 3 kernel cells and 4 results, each seen at the 6 points (Toom and Cook; Lavin and Gray's B, G and A). */
 function alongOneAxis(): Record<Transform, Matrix> {
@@ -200,7 +206,14 @@ function finished(b: GraphBuilder, products: Value, t: Tiling, bias: Value | und
  * The convolution of x [N, C, H, W] with w [O, C, 3, 3] and bias [O]. Kernels are made before their tiles: of a node's
  * inputs, ONNX Runtime makes the one added last first, and would hold the kernels of all layers otherwise.
  */
-export function winogradConv(b: GraphBuilder, x: Value, w: Value, bias: Value | undefined, y: Shape, a: ConvAttributes) {
+export function winogradConv(
+  b: GraphBuilder,
+  x: Value,
+  w: Value,
+  bias: Value | undefined,
+  y: Shape,
+  a: ConvAttributes,
+) {
   const t = tilingOf(x, [y[2]!, y[3]!], a);
   const maps = partsOf(w, 0).map(([from, to]) => {
     const own = b.slice(w, [0], [from], [to]);
