@@ -3,11 +3,11 @@
 import { constants } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
-import sharp from 'sharp';
 import { PixelwiseError } from '../errors.js';
 import { fileError, makeFolder, writeFileAtomic } from '../files.js';
 import { encodeLabelMap, type LabelMap } from '../image/index-png.js';
 import { type Palette, vocPalette } from '../image/palette.js';
+import sharp from '../image/sharp.js';
 import type { Dataset } from './dataset.js';
 import { readHeader } from './doctor/observe.js';
 import { checkInside } from './formats/folders.js';

@@ -1,10 +1,10 @@
 /** @file Small pictures and masks for pages, as addresses that hold them. */
 
-import sharp from 'sharp';
 import { dataUri } from '../html.js';
 import { type LabelMap, voidLabel } from '../image/index-png.js';
 import type { Picture, Size } from '../image/picture.js';
 import { type Axis, resampleLabels } from '../image/resample.js';
+import sharp from '../image/sharp.js';
 import type { ClassSet } from './classes.js';
 
 export interface ClassShare {

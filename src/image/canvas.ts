@@ -1,8 +1,8 @@
 /** @file A picture that is drawn into: rectangles, lines of text, a strip below for a legend. */
 
-import sharp from 'sharp';
 import { textPixels } from './font.js';
 import type { Color } from './palette.js';
+import sharp from './sharp.js';
 
 export interface Canvas {
   readonly width: number;

@@ -1,12 +1,9 @@
 /** @file Image files to pictures, with sharp: orientation, colour spaces, alpha, limits, and errors with names. */
 
-import sharp, { type Sharp } from 'sharp';
 import { PixelwiseError } from '../errors.js';
 import { readBytes } from '../files.js';
 import { type ImageInput, inputName, type Picture, pictureFromRaw, type Size } from './picture.js';
-
-// libvips keeps decoded pictures for reuse; training never reads one twice in a row, and the memory would only grow.
-sharp.cache(false);
+import sharp, { type Sharp } from './sharp.js';
 
 export interface ReadOptions {
   /** Refuse pictures with more pixels than this: a small file can unpack to any size. Default 2^28 (268 million). */

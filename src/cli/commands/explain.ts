@@ -1,11 +1,11 @@
 /** @file `pixelwise explain`: a network layer by layer, and why its crops are where they are. */
 
-import sharp from 'sharp';
 import { z } from 'zod';
 import { PixelwiseError } from '../../errors.js';
 import { writeFileAtomic } from '../../files.js';
 import type { Graph, Pair } from '../../graph/ir.js';
 import { readPicture } from '../../image/decode.js';
+import sharp from '../../image/sharp.js';
 import { classifiers, findNetwork } from '../../nets/catalogue.js';
 import { type Changes, type Explanation, explain } from '../../nets/explain.js';
 import { explanationSvg } from '../../nets/explain-svg.js';

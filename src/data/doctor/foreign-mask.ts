@@ -1,9 +1,9 @@
 /** @file Masks that are images of another sort: painted in colours, or saved in a format that changes numbers. */
 
 import { decode, hasPngSignature } from 'fast-png';
-import sharp from 'sharp';
 import { readBytes } from '../../files.js';
 import type { Size } from '../../image/picture.js';
+import sharp from '../../image/sharp.js';
 import type { ClassSet } from '../classes.js';
 
 /** An image that stands where an index PNG should. */

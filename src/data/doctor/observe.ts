@@ -1,11 +1,11 @@
 /** @file What can be seen of one sample, broken or not: facts, without judgement. */
 
 import { createHash } from 'node:crypto';
-import sharp from 'sharp';
 import { PixelwiseError } from '../../errors.js';
 import { fileError } from '../../files.js';
 import { readPicture } from '../../image/decode.js';
 import type { Picture, Size } from '../../image/picture.js';
+import sharp from '../../image/sharp.js';
 import type { Dataset } from '../dataset.js';
 import type { StoredLabels } from '../formats/layout.js';
 import { type ForeignMask, foreignMask } from './foreign-mask.js';

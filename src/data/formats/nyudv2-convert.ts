@@ -2,13 +2,13 @@
 
 import { join } from 'node:path';
 import { encode } from 'fast-png';
-import sharp from 'sharp';
 import { PixelwiseError } from '../../errors.js';
 import { makeFolder, readBytes, writeFileAtomic } from '../../files.js';
 import { readPicture } from '../../image/decode.js';
 import { encodeLabelMap } from '../../image/index-png.js';
 import { vocPalette } from '../../image/palette.js';
 import type { Size } from '../../image/picture.js';
+import sharp from '../../image/sharp.js';
 import type { UnpackOptions } from './layout.js';
 import { matrixAt, readMat5 } from './mat5.js';
 

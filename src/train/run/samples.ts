@@ -2,12 +2,12 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import type { Dataset, Sample } from '../../data/dataset.js';
 import { makeFolder, readBytes, writeFileAtomic } from '../../files.js';
 import { decodeLabelMap, encodeLabelMap, type LabelMap } from '../../image/index-png.js';
 import type { Palette } from '../../image/palette.js';
 import { type Axis, resampleLabels, resamplePicture } from '../../image/resample.js';
+import sharp from '../../image/sharp.js';
 
 /** Pictures, and their long side in a report: together some 20 kB per evaluation. */
 const count = 4;
