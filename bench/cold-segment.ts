@@ -12,7 +12,7 @@ import { median } from './side.js';
 
 const root = new URL('../../', import.meta.url);
 const photograph = fileURLToPath(new URL('examples/chelsea.jpg', root));
-const command = fileURLToPath(new URL('dist/cli/main.js', root));
+const command = fileURLToPath(new URL('dist/cli/start.cjs', root));
 
 /** Runs the command in a process of its own; resolves to the seconds it took. */
 function segment(args: readonly string[]): Promise<number> {

@@ -62,7 +62,7 @@ export interface RowSource {
  * costs as many decodings as there are strips, halved, and no strip more memory than its own. Up to `heldPixels` (2^24, 50 MB)
  * the picture is decoded once and held.
  *
- * @throws as `readPicture`; damage may be found only when its rows are read
+ * @throws as `readPicture`; damage is found only when rows are read
  */
 export async function openRows(
   input: ImageInput,
@@ -83,14 +83,19 @@ export async function openRows(
   const { width, height } = await named(async () => (await open(encoded, maxPixels).metadata()).autoOrient);
   if (width * height > maxPixels) throw await decodeError(name, encoded, maxPixels, undefined);
   const pages = await pageCount(encoded);
+  const known = { width, height, ...(pages > 1 && { pages }) };
   if (width * height <= (options.heldPixels ?? defaultHeldPixels)) {
-    const picture = await named(() => toPicture(upright(encoded, maxPixels), undefined));
-    return rowsOf(pages > 1 ? { ...picture, pages } : picture);
+    // Its size is enough to begin with: the network can be compiled for it while it is decoded.
+    const picture = named(() => toPicture(upright(encoded, maxPixels), undefined));
+    picture.catch(() => undefined);
+    return {
+      ...known,
+      rows: async (top, count) => rowsOf(await picture).rows(top, count),
+      resized: async (size) => rowsOf(await picture).resized(size),
+    };
   }
   return {
-    width,
-    height,
-    ...(pages > 1 && { pages }),
+    ...known,
     rows: (top, count) =>
       named(() => toPicture(upright(encoded, maxPixels).extract({ left: 0, top, width, height: count }), undefined)),
     resized: (size) => named(() => toPicture(upright(encoded, maxPixels), size)),

@@ -4,7 +4,7 @@ import { PixelwiseError } from '../errors.js';
 import { canvasPng, dimInk, emptyStrip, fill, ink, write, zoomFor } from './canvas.js';
 import { glyphHeight, glyphWidth } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
-import type { Palette } from './palette.js';
+import type { Color, Palette } from './palette.js';
 import type { Picture, Size } from './picture.js';
 
 export interface OverlayOptions {
@@ -57,21 +57,34 @@ export function tintRows(
 ): void {
   const background = classes.indexOf('background');
   const below = labels.length / width;
-  const at = (x: number, y: number): number => labels[y * width + x] as number;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const label = at(x, y);
-      const isBorder = (x + 1 < width && at(x + 1, y) !== label) || (y + 1 < below && at(x, y + 1) !== label);
-      const isBare = label === background || label === voidLabel;
-      if (isBare && !isBorder) continue;
-      const color = isBorder ? ink : (palette[label] ?? ink);
-      const share = isBorder ? Math.min(1, opacity + 0.25) : opacity;
-      const i = (y * width + x) * 3;
-      for (let c = 0; c < 3; c++) {
-        data[i + c] = Math.round((data[i + c] as number) * (1 - share) + (color[c] as number) * share);
+  const border = mixed(ink, Math.min(1, opacity + 0.25));
+  // Made when a label is first met; null for one that leaves pixels as they are.
+  const tints: (Uint8Array | null | undefined)[] = [];
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const label = labels[i] as number;
+      const isBorder = (x + 1 < width && labels[i + 1] !== label) || (y + 1 < below && labels[i + width] !== label);
+      let tint = tints[label];
+      if (tint === undefined) {
+        const isBare = label === background || label === voidLabel;
+        tint = isBare ? null : mixed(palette[label] ?? ink, opacity);
+        tints[label] = tint;
       }
+      if (isBorder) tint = border;
+      if (tint === null) continue;
+      const at = 3 * i;
+      data[at] = tint[data[at] as number] as number;
+      data[at + 1] = tint[256 + (data[at + 1] as number)] as number;
+      data[at + 2] = tint[512 + (data[at + 2] as number)] as number;
     }
   }
+}
+
+/** What becomes of every value of red, then of green, then of blue, when a share of a color is mixed in. */
+function mixed(color: Color, share: number): Uint8Array {
+  const out = new Uint8Array(3 * 256);
+  for (let i = 0; i < out.length; i++) out[i] = Math.round((i & 255) * (1 - share) + color[i >> 8]! * share);
+  return out;
 }
 
 /** Pixels by label. */

@@ -5,6 +5,7 @@ import { resizeInputs } from '../data/further.js';
 import { networkInput } from '../data/network-input.js';
 import type { State } from '../engine/engine.js';
 import { PixelwiseError } from '../errors.js';
+import type { Pair } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
 import { type RowSource, rowsOf } from '../image/decode.js';
 import type { Picture, Size } from '../image/picture.js';
@@ -145,11 +146,6 @@ export async function askPicture<K extends AnswerKind>(
 ): Promise<PictureAnswers<K>> {
   const { scales = [1], flip = false, signal, smoothing, memory, inputs } = options;
   const seen = reducedTo(picture, options.longSide ?? model.longSide);
-  const views = await viewsOf(predictor, picture.resized, seen, model, {
-    scales,
-    ...(signal && { signal }),
-    ...(inputs && { inputs }),
-  });
   const size = answerSize(picture);
   const asked = {
     flip,
@@ -157,6 +153,13 @@ export async function askPicture<K extends AnswerKind>(
     answers: kinds,
     ...(smoothing !== undefined && { smoothing }),
   };
+  const sizes = viewSizes(predictor, seen, scales).map((s): Pair => [s.height, s.width]);
+  predictor.prepare(sizes, asked, memory);
+  const views = await viewsOf(predictor, picture.resized, seen, model, {
+    scales,
+    ...(signal && { signal }),
+    ...(inputs && { inputs }),
+  });
   const further = { ...(signal && { signal }), ...(memory && { memory }) };
   return { answers: await predictor.ask(views, asked, further), size };
 }

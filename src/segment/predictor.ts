@@ -70,11 +70,8 @@ export class Predictor {
     options: AskOptions = {},
   ): Promise<Answers<K>> {
     const { signal, feeds = {}, memory } = options;
-    const question: Question = { ...asked, views: views.map((v) => [v.shape[2]!, v.shape[3]!]) };
-    const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
-    const entry = this.#entries.get(key) ?? { program: this.#compile(question, memory), users: 0 };
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    const sizes = views.map((v): Pair => [v.shape[2]!, v.shape[3]!]);
+    const [key, entry] = this.#entry({ ...asked, views: sizes }, memory);
     entry.users++;
     try {
       const program = await entry.program.catch((error: unknown) => {
@@ -95,6 +92,22 @@ export class Predictor {
       entry.users--;
       this.#evict();
     }
+  }
+
+  /** Begins to compile what will be asked about views of these sizes, unless it is there already. */
+  prepare(views: readonly Pair[], asked: Asked<AnswerKind>, memory?: State): void {
+    const [, { program }] = this.#entry({ ...asked, views }, memory);
+    // Whoever asks meets the error.
+    program.catch(() => undefined);
+  }
+
+  /** The program for a question, which counts as asked just now. */
+  #entry(question: Question, memory: State | undefined): readonly [key: string, entry: Entry] {
+    const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
+    const entry = this.#entries.get(key) ?? { program: this.#compile(question, memory), users: 0 };
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return [key, entry];
   }
 
   /** A place for the averages of frames of one size, empty at first. */

@@ -92,8 +92,7 @@ export async function writeBands(
       for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
       await Promise.all([mask?.write(labels), painting?.add(band)]);
     }
-    await painting?.finish(counts);
-    await mask?.finish();
+    await Promise.all([painting?.finish(counts), mask?.finish()]);
     return classShares(model, counts);
   } finally {
     for (const png of open) await png.discard();
