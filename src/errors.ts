@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'ERR_SHAPE' // tensor shapes that do not fit an operator or a network
   | 'ERR_GRAPH' // a graph that is not well formed, or an operator without a rule
   | 'ERR_ENGINE' // the engine refused to compile or to run
+  | 'ERR_DEVICE' // a processor that was asked for and does not start here
   | 'ERR_FILE' // a file or folder that is missing or cannot be read or written
   | 'ERR_NETWORK' // a download that did not come through
   | 'ERR_FORMAT' // a file whose content is not what it should be

@@ -21,12 +21,14 @@ export interface ExternalData {
 
 export interface Session {
   /**
-   * Runs once. `targets` may name buffers that outputs are to be written into; the result then holds those very buffers.
+   * Runs once. `targets` may name buffers that outputs are to be written into; the result then holds those very buffers. A
+   * backend that can ends the run when the signal says so, and throws.
    */
   run(
     feeds: ReadonlyMap<string, Tensor>,
     outputs: readonly string[],
     targets: ReadonlyMap<string, Tensor>,
+    signal?: AbortSignal,
   ): Promise<NamedTensors>;
   dispose(): Promise<void>;
 }

@@ -1,11 +1,32 @@
 /** @file Which backend runs here. */
 
+import { PixelwiseError } from '../errors.js';
 import type { Backend } from './backend.js';
-import type { BackendName } from './engine.js';
+import type { BackendName, DeviceName } from './engine.js';
 import { nativeByDefault } from './ort-library.js';
 
-/** @throws ERR_ENGINE if the backend asked for cannot start; `auto` falls back to onnxruntime-node */
-export async function openBackend(name: BackendName): Promise<Backend> {
+export interface Opening {
+  readonly backend: BackendName;
+  readonly device: DeviceName;
+  readonly threads: number;
+}
+
+/**
+ * @throws ERR_ENGINE if the backend asked for cannot start (`auto` falls back to onnxruntime-node), ERR_DEVICE if the device
+ *   asked for cannot, ERR_USAGE for a backend that does not know the device
+ */
+export async function openBackend({ backend: name, device, threads }: Opening): Promise<Backend> {
+  if (device !== 'cpu') {
+    if (name === 'native') {
+      throw new PixelwiseError(
+        'ERR_USAGE',
+        `The backend 'native' runs on the processor only. Leave out the backend, or the device '${device}'.`,
+        { subject: device },
+      );
+    }
+    const { openDevice } = await import('./devices.js');
+    return openDevice(device, threads);
+  }
   if (name === 'native' || (name === 'auto' && nativeByDefault())) {
     const { nativeBackend } = await import('./native.js');
     const native = nativeBackend();
@@ -13,6 +34,6 @@ export async function openBackend(name: BackendName): Promise<Backend> {
     const started = await native.catch(() => undefined);
     if (started) return started;
   }
-  const { ortNode } = await import('./ort-node.js');
-  return ortNode;
+  const { ortBackend } = await import('./ort-node.js');
+  return ortBackend('cpu');
 }

@@ -10,7 +10,17 @@ import type { NamedTensors, Tensor } from '../graph/tensor.js';
  */
 export type BackendName = 'node' | 'native' | 'auto';
 
+/**
+ * - `cpu`: the processor
+ * - `webgpu`: a graphics processor, through onnxruntime-node's own WebGPU
+ * - `cuda`: an NVIDIA one, where CUDA and onnxruntime-node's library for it are installed
+ * - `auto`: the fastest of those that start
+ */
+export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'auto';
+
 export interface EngineOptions {
+  /** Default `cpu`. A device that does not start is ERR_DEVICE, from `start` or the first program. */
+  readonly device?: DeviceName;
   /** Default `node`. */
   readonly backend?: BackendName;
   /** Threads inside one run; by default all that the process may use. */
@@ -36,7 +46,7 @@ export interface Place {
 }
 
 export interface RunOptions {
-  /** Stops waiting, and keeps a run that has not begun from beginning. */
+  /** Stops waiting, and keeps a run that has not begun from beginning. The native backend ends one that has begun, too. */
   readonly signal?: AbortSignal;
   /** Hand the feeds' buffers over instead of copying them: all, or those of these names. */
   readonly transferFeeds?: boolean | readonly string[];
@@ -67,9 +77,11 @@ export interface State {
 }
 
 export interface Engine {
-  /** What runs here, for logs: `cpu`, or `native` for the C API; with `auto`, known for sure after the first program. */
+  /** What runs here, for logs: `cpu`, `native` for the C API, `webgpu` or `cuda`; with `auto`, known for sure after `start`. */
   readonly device: string;
   readonly threads: number;
+  /** Waits until the device runs, and names it. Programs wait for it by themselves. @throws ERR_DEVICE, ERR_ENGINE */
+  start(): Promise<string>;
   createState(tensors: NamedTensors, options?: TransferOptions): Promise<State>;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
   close(): Promise<void>;

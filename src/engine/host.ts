@@ -4,7 +4,8 @@ import { internal, PixelwiseError } from '../errors.js';
 import { writeOnnx } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
-import type { BackendName, Place } from './engine.js';
+import type { Opening } from './backends.js';
+import type { Place } from './engine.js';
 import type { ProgramSpec, RequestKind, Requests } from './protocol.js';
 import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
 
@@ -24,7 +25,9 @@ interface State {
   disposed: boolean;
 }
 
-type Handlers = { [K in RequestKind]: (args: Requests[K]['args']) => Promise<Requests[K]['result']> };
+type Handlers = {
+  [K in RequestKind]: (args: Requests[K]['args'], signal?: AbortSignal) => Promise<Requests[K]['result']>;
+};
 
 /** Copies, so that what leaves the thread cannot change under training. */
 const copyOf = (t: Tensor): Tensor => ({ ...t, data: t.data.slice() }) as Tensor;
@@ -53,19 +56,19 @@ function view(tensors: NamedTensors, { tensor, start }: Place, shape: Shape): Te
 }
 
 export class Host {
-  readonly #open: (name: BackendName) => Promise<Backend>;
+  readonly #open: (opening: Opening) => Promise<Backend>;
   #backend: Promise<Backend> | undefined;
   readonly #programs = new Map<number, Program>();
   readonly #states = new Map<number, State>();
   #next = 1;
 
-  constructor(open: (name: BackendName) => Promise<Backend>) {
+  constructor(open: (opening: Opening) => Promise<Backend>) {
     this.#open = open;
   }
 
   readonly handlers: Handlers = {
-    open: async ({ backend }) => {
-      this.#backend = this.#open(backend);
+    open: async (opening) => {
+      this.#backend = this.#open(opening);
       return (await this.#backend).device;
     },
     createState: async ({ tensors }) => {
@@ -92,10 +95,10 @@ export class Host {
       this.#programs.set(this.#next, await this.#compile(spec));
       return this.#next++;
     },
-    run: async ({ program, feeds }) => {
+    run: async ({ program, feeds }, signal) => {
       const found = this.#programs.get(program);
       if (!found) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
-      return run(found, new Map(feeds));
+      return run(found, new Map(feeds), signal);
     },
     disposeProgram: async ({ program }) => {
       await this.#programs.get(program)?.session.dispose();
@@ -150,7 +153,11 @@ function closedState(): PixelwiseError {
   return new PixelwiseError('ERR_CLOSED', 'The training state was disposed. Create a new one.');
 }
 
-async function run(program: Program, feeds: Map<string, Tensor>): Promise<Requests['run']['result']> {
+async function run(
+  program: Program,
+  feeds: Map<string, Tensor>,
+  signal: AbortSignal | undefined,
+): Promise<Requests['run']['result']> {
   const { session, state, inputs, updates, outputs } = program;
   if (state?.disposed) throw closedState();
   const tensors: NamedTensors = state?.tensors ?? new Map();
@@ -162,7 +169,9 @@ async function run(program: Program, feeds: Map<string, Tensor>): Promise<Reques
     if (!tensors.has(u.tensor)) tensors.set(u.tensor, zeros('float32', u.shape));
     targets.set(u.output, view(tensors, u, u.shape));
   }
-  const results = await session.run(feeds, [...outputs, ...updates.map((u) => u.output)], targets);
+  // Half an update in place would be neither the old state nor the new one.
+  const stop = targets.size === 0 ? signal : undefined;
+  const results = await session.run(feeds, [...outputs, ...updates.map((u) => u.output)], targets, stop);
   for (const u of updates) if (!u.inPlace) replace(tensors, u, tensorOf(results, u.output));
   return outputs.map((name) => [name, tensorOf(results, name)] as const);
 }

@@ -3,6 +3,7 @@
 export type {
   BackendName,
   CompileOptions,
+  DeviceName,
   Engine,
   EngineOptions,
   Place,

@@ -96,6 +96,7 @@ class NativeSession implements Session {
     feeds: ReadonlyMap<string, Tensor>,
     outputs: readonly string[],
     targets: ReadonlyMap<string, Tensor>,
+    signal?: AbortSignal,
   ): Promise<NamedTensors> {
     if (this.#session === undefined) throw new PixelwiseError('ERR_CLOSED', 'The session was disposed.');
     const { api } = this.#runtime;
@@ -109,12 +110,27 @@ class NativeSession implements Session {
       }
       const values = held.map((h) => h.value);
       const [given, wanted] = [values.slice(0, names.length), values.slice(names.length)];
-      const what = 'run the graph';
-      api.call(what, 'Run', this.#session, null, names, given, names.length, outputs, outputs.length, wanted);
+      const args = [names, given, names.length, outputs, outputs.length, wanted];
+      if (signal) await this.#stoppable(signal, args);
+      else api.call('run the graph', 'Run', this.#session, null, ...args);
     } finally {
       for (const { value } of held) api.release('ReleaseValue', value);
     }
     return results;
+  }
+
+  /** Runs on another thread, so that this one hears of the signal; ONNX Runtime looks for it between two operators. */
+  async #stoppable(signal: AbortSignal, args: readonly unknown[]): Promise<void> {
+    const { api } = this.#runtime;
+    const options = api.make('run the graph', 'CreateRunOptions');
+    const stop = (): void => api.call('end a run', 'RunOptionsSetTerminate', options);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await api.callAside('run the graph', 'Run', this.#session, options, ...args);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      api.release('ReleaseRunOptions', options);
+    }
   }
 
   async dispose(): Promise<void> {

@@ -6,18 +6,10 @@ import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
 import { threadFlags } from '../threads.js';
-import type {
-  BackendName,
-  CompileOptions,
-  Engine,
-  EngineOptions,
-  Program,
-  RunOptions,
-  State,
-  TransferOptions,
-} from './engine.js';
+import type { Opening } from './backends.js';
+import type { CompileOptions, Engine, EngineOptions, Program, RunOptions, State, TransferOptions } from './engine.js';
 import { nativeByDefault } from './ort-library.js';
-import type { Answer, RequestKind, Requests } from './protocol.js';
+import type { Answer, RequestKind, Requests, Stop } from './protocol.js';
 import { buffersOf, copyOf } from './transfer.js';
 
 // Node 20 runs no TypeScript: from the sources (tests) the thread's entry is the compiled one.
@@ -40,9 +32,13 @@ class Thread {
   #next = 1;
   #closed: PixelwiseError | undefined;
   device: string;
+  /** The device's name once it runs, or why it does not. */
+  readonly started: Promise<string>;
 
-  constructor(backend: BackendName) {
-    this.device = backend === 'node' || (backend === 'auto' && !nativeByDefault()) ? 'cpu' : 'native';
+  constructor(opening: Opening) {
+    const { backend, device } = opening;
+    const isNative = backend === 'native' || (backend === 'auto' && nativeByDefault());
+    this.device = device === 'cpu' && isNative ? 'native' : device;
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail('ERR_ENGINE', `The engine's thread failed: ${error.message}`));
@@ -50,12 +46,11 @@ class Thread {
       this.#fail('ERR_ENGINE', `The engine's thread ended unexpectedly (exit code ${code}). Create a new engine.`),
     );
     // A backend that cannot start says so to whoever asks for something.
-    this.ask('open', { backend }).then(
-      (device) => {
-        this.device = device;
-      },
-      () => undefined,
-    );
+    this.started = this.ask('open', opening).then((device) => {
+      this.device = device;
+      return device;
+    });
+    this.started.catch(() => undefined);
   }
 
   #settle(answer: Answer): void {
@@ -79,12 +74,21 @@ class Thread {
     kind: K,
     args: Requests[K]['args'],
     transfer: ArrayBuffer[] = [],
+    signal?: AbortSignal,
   ): Promise<Requests[K]['result']> {
     if (this.#closed) return Promise.reject(this.#closed);
     const id = this.#next++;
     this.#worker.ref();
+    const stop = () => this.#worker.postMessage({ stop: id } satisfies Stop);
+    signal?.addEventListener('abort', stop, { once: true });
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: (r) => resolve(r as Requests[K]['result']), reject });
+      const settle = <V>(then: (value: V) => void) => {
+        return (value: V): void => {
+          signal?.removeEventListener('abort', stop);
+          then(value);
+        };
+      };
+      this.#waiting.set(id, { resolve: settle((r) => resolve(r as Requests[K]['result'])), reject: settle(reject) });
       this.#worker.postMessage({ id, kind, args }, transfer);
     });
   }
@@ -157,7 +161,12 @@ class NodeProgram implements Program {
     const handed = transferFeeds === true ? entries : entries.filter(([name]) => names.has(name));
     const mine = this.#turn.then(() => {
       signal?.throwIfAborted();
-      return this.thread.ask('run', { program: this.id, feeds: entries }, buffersOf(handed));
+      return this.thread.ask(
+        'run',
+        { program: this.id, feeds: entries, mayStop: signal !== undefined },
+        buffersOf(handed),
+        signal,
+      );
     });
     this.#turn = mine.catch(() => undefined);
     return Object.fromEntries(await untilAborted(mine, signal));
@@ -184,11 +193,16 @@ class NodeEngine implements Engine {
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
-    this.#thread = new Thread(options.backend ?? 'node');
+    const { backend = 'node', device = 'cpu' } = options;
+    this.#thread = new Thread({ backend, device, threads: this.threads });
   }
 
   get device(): string {
     return this.#thread.device;
+  }
+
+  start(): Promise<string> {
+    return this.#thread.started;
   }
 
   async createState(tensors: NamedTensors, options: TransferOptions = {}): Promise<State> {
@@ -216,7 +230,7 @@ class NodeEngine implements Engine {
 }
 
 /**
- * An engine on this machine's processor (ONNX Runtime's CPU provider), in a thread of its own.
+ * An engine in a thread of its own: ONNX Runtime on this machine's processor, or on the device that is asked for.
  *
  * Close it (`await using` does) to end the thread and free its memory.
  */

@@ -31,6 +31,8 @@ const functions = {
   SessionGetOutputCount: [31, 'void *', 'void *', 'out size_t'],
   SessionGetOutputTypeInfo: [34, 'void *', 'void *', 'size_t', 'out'],
   SessionGetOutputName: [37, 'void *', 'void *', 'size_t', 'void *', 'out'],
+  CreateRunOptions: [39, 'void *', 'out'],
+  RunOptionsSetTerminate: [46, 'void *', 'void *'],
   CreateTensorWithDataAsOrtValue: [49, 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'int', 'out'],
   CastTypeInfoToTensorInfo: [55, 'void *', 'void *', 'out'],
   GetTensorElementType: [60, 'void *', 'void *', 'out int'],
@@ -43,6 +45,7 @@ const functions = {
   ReleaseMemoryInfo: [94, 'void', 'void *'],
   ReleaseSession: [95, 'void', 'void *'],
   ReleaseValue: [96, 'void', 'void *'],
+  ReleaseRunOptions: [97, 'void', 'void *'],
   ReleaseTypeInfo: [98, 'void', 'void *'],
   ReleaseSessionOptions: [100, 'void', 'void *'],
   AddSessionConfigEntry: [130, 'void *', 'void *', 'const char *', 'const char *'],
@@ -58,7 +61,9 @@ const apiVersion = 18;
 export interface OrtApi {
   /** Calls a function that returns a status. @throws ERR_ENGINE with ONNX Runtime's own words; `what` completes them */
   call(what: string, name: Name, ...args: readonly unknown[]): void;
-  /** The same for a function whose last parameter is where it puts an address. */
+  /** Calls one that takes long on another thread. What its arguments point to must stay where it is until then. */
+  callAside(what: string, name: Name, ...args: readonly unknown[]): Promise<void>;
+  /** Like `call`, for a function whose last parameter is where it puts an address. */
   make(what: string, name: Name, ...args: readonly unknown[]): Pointer;
   /** The same for one that puts a number there. */
   count(what: string, name: Name, ...args: readonly unknown[]): number;
@@ -73,7 +78,10 @@ export interface OrtApi {
   readonly version: string;
 }
 
-type Native = (...args: readonly unknown[]) => unknown;
+type Native = ((...args: readonly unknown[]) => unknown) & {
+  /** Its last argument is called with the error or the result. */
+  async(...args: readonly unknown[]): void;
+};
 
 /**
  * Opens the library once more, by hand, and for good: koffi closes its own handle with the thread, and ONNX Runtime does not
@@ -111,12 +119,18 @@ export async function loadOrtApi(library: string): Promise<OrtApi> {
     ]),
   ) as Record<Name, Native>;
 
-  const call: OrtApi['call'] = (what, name, ...args) => {
-    const status = native[name](...args);
+  const check = (what: string, status: unknown): void => {
     if (!status) return;
     const message = String(native.GetErrorMessage(status));
     native.ReleaseStatus(status);
     throw ortFailure(what, message);
+  };
+  const call: OrtApi['call'] = (what, name, ...args) => check(what, native[name](...args));
+  const callAside: OrtApi['callAside'] = async (what, name, ...args) => {
+    const status = await new Promise((resolve, reject) => {
+      native[name].async(...args, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)));
+    });
+    check(what, status);
   };
   const put = (what: string, name: Name, ...args: readonly unknown[]): unknown => {
     const place: [unknown] = [null];
@@ -125,6 +139,7 @@ export async function loadOrtApi(library: string): Promise<OrtApi> {
   };
   return {
     call,
+    callAside,
     make: (...args) => put(...args) as Pointer,
     count: (...args) => Number(put(...args)),
     release: (name, pointer) => void native[name](pointer),

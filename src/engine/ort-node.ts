@@ -1,4 +1,4 @@
-/** @file The CPU backend on onnxruntime-node. The only file that imports it. */
+/** @file The backend on onnxruntime-node, on the processor or on a graphics card. The only file that imports it. */
 
 import * as ort from 'onnxruntime-node';
 import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '../graph/tensor.js';
@@ -20,11 +20,15 @@ function fromOrt(t: ort.Tensor): Tensor {
   return { dtype, shape: t.dims, data: array as TypedArrayOf[typeof dtype] };
 }
 
-export const ortNode: Backend = {
-  device: 'cpu',
+/** onnxruntime-node's name of what it computes on. */
+export type Provider = 'cpu' | 'webgpu' | 'cuda';
+
+/** What a provider has no kernel for runs on the processor, inside the same session. */
+export const ortBackend = (provider: Provider): Backend => ({
+  device: provider,
   async createSession(model, external, { threads }): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
-      executionProviders: ['cpu'],
+      executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
@@ -55,4 +59,4 @@ export const ortNode: Backend = {
       dispose: () => session.release(),
     };
   },
-};
+});

@@ -4,7 +4,8 @@ import type { ErrorCode } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { SessionOptions } from './backend.js';
-import type { BackendName, CompileOptions } from './engine.js';
+import type { Opening } from './backends.js';
+import type { CompileOptions } from './engine.js';
 
 type Entries = readonly (readonly [string, Tensor])[];
 
@@ -18,13 +19,14 @@ export interface ProgramSpec extends Pick<CompileOptions, 'places' | 'updates'> 
 
 export interface Requests {
   /** Starts the backend; answers with its device. Comes first. */
-  open: { args: { backend: BackendName }; result: string };
+  open: { args: Opening; result: string };
   createState: { args: { tensors: Entries }; result: number };
   readState: { args: { state: number; names: readonly string[] | undefined }; result: Entries };
   writeState: { args: { state: number; tensors: Entries }; result: null };
   disposeState: { args: { state: number }; result: null };
   compile: { args: { spec: ProgramSpec }; result: number };
-  run: { args: { program: number; feeds: Entries }; result: Entries };
+  /** Only one that `mayStop` can be called off while it runs: it takes a thread more. */
+  run: { args: { program: number; feeds: Entries; mayStop: boolean }; result: Entries };
   disposeProgram: { args: { program: number }; result: null };
   /** Frees everything. Comes last. */
   close: { args: Record<never, never>; result: null };
@@ -36,6 +38,11 @@ export interface Request<K extends RequestKind = RequestKind> {
   readonly id: number;
   readonly kind: K;
   readonly args: Requests[K]['args'];
+}
+
+/** Not a request, and without an answer of its own: the run of this id is no longer wanted. */
+export interface Stop {
+  readonly stop: number;
 }
 
 export type Answer =
