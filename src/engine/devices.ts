@@ -39,11 +39,20 @@ function cannotStart(device: Accelerator, reason: string, cause?: unknown): Pixe
   );
 }
 
-/** A convolution as networks have them, large enough that a graphics processor is worth its way: 1.9 billion operations. */
-const probe = { channels: 64, side: 160, runs: 3 } as const;
+interface Probe {
+  readonly channels: number;
+  readonly side: number;
+}
 
-function probeModel() {
-  const { channels, side } = probe;
+/** Enough to see whether a device computes: 9 million operations. */
+const small: Probe = { channels: 8, side: 64 };
+/** As networks have them, so that a graphics processor is worth its way: 1.9 billion operations. */
+const large: Probe = { channels: 64, side: 160 };
+/** A device that takes longer for the small one is no graphics processor, and would take seconds for the large one. */
+const longestSmall = 20;
+const runs = 3;
+
+function probeModel({ channels, side }: Probe) {
   const b = new GraphBuilder('probe');
   const x = b.input('x', 'float32', [1, channels, side, side]);
   const y = b.conv(x, b.parameter('w', [channels, channels, 3, 3]), undefined, { pad: 1 });
@@ -61,12 +70,12 @@ interface Probed {
   readonly milliseconds: number;
 }
 
-async function tried(backend: Backend, options: SessionOptions): Promise<Probed> {
-  const { model, externalData, x } = probeModel();
+async function tried(backend: Backend, probe: Probe, options: SessionOptions): Promise<Probed> {
+  const { model, externalData, x } = probeModel(probe);
   const session = await backend.createSession(model, externalData, options);
   let [sums, milliseconds] = [new Float32Array(0), Number.POSITIVE_INFINITY];
   try {
-    for (let i = 0; i <= probe.runs; i++) {
+    for (let i = 0; i <= runs; i++) {
       const began = performance.now();
       const results = await session.run(new Map([['x', x]]), ['y'], new Map());
       if (i > 0) milliseconds = Math.min(milliseconds, performance.now() - began);
@@ -85,14 +94,14 @@ const agree = (a: Float32Array, b: Float32Array): boolean =>
   a.length === b.length && a.every((v, i) => Math.abs(v - b[i]!) <= tolerance * Math.max(1, Math.abs(b[i]!)));
 
 /** @throws ERR_DEVICE where it does not start, or computes something else than the processor */
-async function started(device: Accelerator, expected: Probed, options: SessionOptions): Promise<[Backend, Probed]> {
+async function started(device: Accelerator, options: SessionOptions): Promise<readonly [Backend, Probed]> {
   if (device === 'cuda' && !cudaInstalled())
     throw cannotStart(device, "onnxruntime-node's CUDA provider is not installed");
   const backend = ortBackend(device);
-  const found = await tried(backend, options).catch((cause: unknown) => {
+  const found = await tried(backend, small, options).catch((cause: unknown) => {
     throw cannotStart(device, reasonOf(cause), cause);
   });
-  if (agree(found.sums, expected.sums)) return [backend, found];
+  if (agree(found.sums, (await tried(ortBackend('cpu'), small, options)).sums)) return [backend, found];
   throw cannotStart(device, 'it computes a convolution wrongly. Its driver may be too old');
 }
 
@@ -109,17 +118,19 @@ function reasonOf(cause: unknown): string {
  * @throws ERR_DEVICE where the one asked for does not start; it says what to install
  */
 export async function openDevice(device: Exclude<DeviceName, 'cpu'>, threads: number): Promise<Backend> {
-  const options: SessionOptions = { threads, spin: false };
-  const cpu = ortBackend('cpu');
-  const expected = await tried(cpu, options);
-  if (device !== 'auto') return (await started(device, expected, options))[0];
-  let best: [Backend, Probed] = [cpu, expected];
+  const options: SessionOptions = { threads };
+  if (device !== 'auto') return (await started(device, options))[0];
+  let best = ortBackend('cpu');
+  let { milliseconds } = await tried(best, large, options);
   for (const name of ['cuda', 'webgpu'] as const) {
-    const found = await started(name, expected, options).catch((error: unknown) => {
+    const found = await started(name, options).catch((error: unknown) => {
       if (error instanceof PixelwiseError && error.code === 'ERR_DEVICE') return undefined;
       throw error;
     });
-    if (found && found[1].milliseconds < best[1].milliseconds) best = found;
+    if (!found || found[1].milliseconds > longestSmall) continue;
+    const [backend] = found;
+    const time = (await tried(backend, large, options)).milliseconds;
+    if (time < milliseconds) [best, milliseconds] = [backend, time];
   }
-  return best[0];
+  return best;
 }

@@ -16,7 +16,8 @@ export type BackendName = 'node' | 'native' | 'auto';
  * - `cuda`: an NVIDIA one, where CUDA and onnxruntime-node's library for it are installed
  * - `auto`: the fastest of those that start
  */
-export type DeviceName = 'cpu' | 'webgpu' | 'cuda' | 'auto';
+export const devices = ['cpu', 'webgpu', 'cuda', 'auto'] as const;
+export type DeviceName = (typeof devices)[number];
 
 export interface EngineOptions {
   /** Default `cpu`. A device that does not start is ERR_DEVICE, from `start` or the first program. */

@@ -1,6 +1,7 @@
 /** @file The arithmetic of shapes: windows, broadcasting, axes and slices, as ONNX counts them. */
 
 import { PixelwiseError } from '../errors.js';
+import type { Graph } from './ir.js';
 import { formatShape, type Shape } from './tensor.js';
 
 export function refuse(op: string, message: string): never {
@@ -43,4 +44,12 @@ export function sliceRange(n: number, start: number, end: number, step: number):
   const from = step > 0 ? clamp(start, 0, n) : clamp(start, 0, n - 1);
   const to = step > 0 ? clamp(end, 0, n) : Math.min(Math.max(end < -n ? -1 : end < 0 ? end + n : end, -1), n - 1);
   return { start: from, count: Math.max(0, Math.ceil((to - from) / step)) };
+}
+
+/** Bytes of the inputs and outputs of the largest node, in float32: what a run needs at least beside the weights. */
+export function widestNodeBytes({ nodes }: Graph): number {
+  const bytes = (shape: Shape) => 4 * shape.reduce((a, b) => a * b, 1);
+  return Math.max(
+    ...nodes.map((n) => [...n.inputs, ...n.outputs].reduce((sum, v) => sum + (v ? bytes(v.shape) : 0), 0)),
+  );
 }

@@ -1,7 +1,7 @@
 /** @file A model as one ONNX file that needs nothing of this project, compared with the network in memory before it is used. */
 
 import { toTensor } from '../data/normalize.js';
-import { ortNode } from '../engine/ort-node.js';
+import { ortBackend } from '../engine/ort-node.js';
 import { PixelwiseError } from '../errors.js';
 import type { Graph, Pair } from '../graph/ir.js';
 import { writeDynamicOnnx } from '../graph/onnx/dynamic.js';
@@ -104,7 +104,7 @@ async function run(
   image: Tensor,
   threads: number,
 ): Promise<Tensor> {
-  const session = await ortNode.createSession(file, external, { threads });
+  const session = await ortBackend('cpu').createSession(file, external, { threads });
   try {
     const output = image.dtype === 'uint8' ? 'labels' : 'scores';
     return (await session.run(new Map([['image', image]]), [output], new Map())).get(output)!;

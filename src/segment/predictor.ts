@@ -1,19 +1,24 @@
-/** @file Runs one network at any size: programs are compiled once per question and the last few are kept. */
+/** @file Runs one network at any size: programs are compiled once per question, and kept as memory allows. */
 
 import { setImmediate } from 'node:timers/promises';
 import type { Engine, Program, State } from '../engine/engine.js';
 import { internal } from '../errors.js';
-import type { Pair } from '../graph/ir.js';
+import { widestNodeBytes } from '../graph/counting.js';
+import type { Graph, Pair } from '../graph/ir.js';
 import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import { type Network, nearestSide } from '../nets/network.js';
 import { type AnswerKind, predictionGraph, type Question, viewName } from './prediction.js';
 
-/** Programs kept; each holds its own copy of the weights and its maps. */
-const kept = 6;
+/** What the programs that are kept may hold on to; the one in use may take more. */
+const keptBytes = 2 ** 30;
+/** ONNX Runtime's arena, by the inputs and outputs of the largest node. */
+const arena = 3;
 
 interface Entry {
   readonly program: Promise<Program>;
+  /** Its copy of the weights, and the memory for its maps. */
+  readonly bytes: number;
   /** Calls that wait for it or run it: until they end it may not be disposed of. */
   users: number;
 }
@@ -36,17 +41,24 @@ export class Predictor {
   readonly #engine: Engine;
   readonly #classes: number;
   readonly #tensors: NamedTensors;
+  readonly #weightBytes: number;
+  readonly #budget: number;
   /** By question, the one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
   /** A program is bound to its memory: each has a number. */
   readonly #memories = new WeakMap<State, number>();
   #nextMemory = 1;
 
-  constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors) {
+  /**
+   * @param budget bytes that programs may hold on to together
+   */
+  constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors, budget = keptBytes) {
     this.network = network;
     this.#engine = engine;
     this.#classes = classes;
     this.#tensors = tensors;
+    this.#weightBytes = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
+    this.#budget = budget;
   }
 
   get classes(): number {
@@ -104,7 +116,7 @@ export class Predictor {
   /** The program for a question, which counts as asked just now. */
   #entry(question: Question, memory: State | undefined): readonly [key: string, entry: Entry] {
     const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
-    const entry = this.#entries.get(key) ?? { program: this.#compile(question, memory), users: 0 };
+    const entry = this.#entries.get(key) ?? this.#begin(question, memory);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     return [key, entry];
@@ -119,8 +131,17 @@ export class Predictor {
     return memory;
   }
 
-  async #compile(question: Question, memory: State | undefined): Promise<Program> {
-    const graph = predictionGraph(this.network, this.#classes, question);
+  #begin(question: Question, memory: State | undefined): Entry {
+    try {
+      const graph = predictionGraph(this.network, this.#classes, question);
+      const bytes = this.#weightBytes + arena * widestNodeBytes(graph);
+      return { program: this.#compile(graph, memory), bytes, users: 0 };
+    } catch (error) {
+      return { program: Promise.reject(error), bytes: 0, users: 0 };
+    }
+  }
+
+  async #compile(graph: Graph, memory: State | undefined): Promise<Program> {
     // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
     await setImmediate();
     return this.#engine.compile(graph, {
@@ -130,10 +151,12 @@ export class Predictor {
   }
 
   #evict(): void {
-    for (const [key, { program, users }] of this.#entries) {
-      if (this.#entries.size <= kept) return;
+    let held = [...this.#entries.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const [key, { program, bytes, users }] of this.#entries) {
+      if (held <= this.#budget || this.#entries.size === 1) return;
       if (users > 0) continue;
       this.#entries.delete(key);
+      held -= bytes;
       program.then((p) => p.dispose()).catch(() => undefined);
     }
   }

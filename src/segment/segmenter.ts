@@ -1,7 +1,7 @@
 /** @file One call from any picture to a class for every pixel. */
 
 import type { CrfSettings } from '../crf/presets.js';
-import type { Engine } from '../engine/engine.js';
+import type { DeviceName, Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
 import { PixelwiseError } from '../errors.js';
 import { openRows, readPicture, rowsOf } from '../image/decode.js';
@@ -25,12 +25,18 @@ export interface SegmenterOptions {
   readonly model?: string | URL;
   /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
   readonly longSide?: number;
+  /** Processor threads of the engine; by default all that the process may use. */
   readonly threads?: number;
+  /**
+   * What the network runs on; `cpu` by default, `auto` takes the fastest that starts. `segmenter.device` says which it is. One
+   * that does not start is ERR_DEVICE.
+   */
+  readonly device?: DeviceName;
   /** Refine the labels with a fully connected CRF: a preset's name, `w1=4,sa=121,...`, or settings. */
   readonly crf?: string | CrfSettings;
   /** A further head of a network that has several, such as `geometric`; by default the first. */
   readonly head?: string;
-  /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` is then its owner's. */
+  /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` and `device` are then its owner's. */
   readonly engine?: Engine;
 }
 
@@ -130,22 +136,29 @@ export class Segmenter {
     this.#refiner = refiner;
   }
 
-  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_USAGE for impossible options, and for a head that the model does not have */
+  /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_DEVICE if the device does not start, ERR_USAGE for impossible options, and for a head that the model does not have */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const { longSide, threads } = options;
+    const { longSide, threads, device } = options;
     checkViews({ ...(longSide !== undefined && { longSide }) });
     const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
-    const own = options.engine ? undefined : createNodeEngine(threads === undefined ? {} : { threads });
+    const own = options.engine ? undefined : createNodeEngine({ ...(threads !== undefined && { threads }), ...(device && { device }) });
     try {
       const whole = await loadModel(options.model);
       const loaded = options.head === undefined ? whole : headModel(whole, options.head);
+      // The processor always starts; anything else should be known before the first picture.
+      if (device !== undefined && device !== 'cpu') await own?.start();
       const engine = options.engine ?? (own as Engine);
       return new Segmenter(loaded, engine, own !== undefined, longSide, refiner);
     } catch (error) {
       await own?.close();
       throw error;
     }
+  }
+
+  /** What the network runs on. */
+  get device(): string {
+    return this.#engine.device;
   }
 
   #check(options: SegmentOptions): void {

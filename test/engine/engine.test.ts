@@ -294,6 +294,24 @@ describe.each(backends)('backend %s', (backend) => {
     expect((await program.run(slowFeed())).y!.data[0]).toBe(0);
   });
 
+  test.skipIf(backend === 'node')('ends a run when its signal comes', { retry: 3 }, async () => {
+    const program = await engine.compile(slow());
+    const whole = performance.now();
+    await program.run(slowFeed());
+    const duration = performance.now() - whole;
+    const stop = new AbortController();
+    const began = performance.now();
+    const run = program.run(slowFeed(), { signal: stop.signal }).catch((e: unknown) => e);
+    await wait(20);
+    stop.abort();
+    await run;
+    // The next one waits for the thread, which is free at once.
+    const quick = await engine.compile(graphOf([1], (b, x) => b.output('y', b.relu(x))));
+    await quick.run({ x: floats([1], [1]) });
+    expect(performance.now() - began).toBeLessThan(duration / 2);
+    expect((await program.run(slowFeed(), { signal: new AbortController().signal })).y!.data[0]).toBe(0);
+  });
+
   test('rejects everything once closed, without waiting for what runs', async () => {
     const other = createNodeEngine({ backend, threads: 1 });
     const program = await other.compile(slow());

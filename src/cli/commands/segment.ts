@@ -1,6 +1,7 @@
 /** @file `pixelwise segment`: masks and overlays of pictures, folders, streams and videos. */
 
 import { extname, join } from 'node:path';
+import { devices } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
 import { makeFolder } from '../../files.js';
@@ -8,7 +9,7 @@ import { defaultModel } from '../../segment/default-model.js';
 import type { Segmenter, SegmentOptions } from '../../segment/segmenter.js';
 import { expandInputs } from '../inputs.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, numbers, type Parsed, type Schema, share, text, whole } from '../options.js';
+import { command, flag, numbers, oneOf, type Parsed, type Schema, share, text, whole } from '../options.js';
 import { say } from '../output.js';
 import { type FilesOptions, segmentFiles } from '../segment-files.js';
 
@@ -69,6 +70,11 @@ const options = {
     flags: '--crf [settings]',
     description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
     schema: text,
+  },
+  device: {
+    flags: '--device <cpu|webgpu|cuda|auto>',
+    description: 'what the network runs on; auto takes the fastest that starts, and says which (default: cpu)',
+    schema: oneOf(devices),
   },
   threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
   maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
@@ -201,10 +207,14 @@ export const segment = command({
     if (refusal) throw new PixelwiseError('ERR_USAGE', refusal[1]);
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
-    const { model, threads, longSide, crf, head } = o;
+    const { model, threads, longSide, crf, head, device } = o;
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
-    await using engine = createNodeEngine(threads === undefined ? {} : { threads });
+    await using engine = createNodeEngine({ ...(threads !== undefined && { threads }), ...(device && { device }) });
+    if (device !== undefined && device !== 'cpu') {
+      const found = await engine.start();
+      if (device === 'auto') say(`The fastest device that starts here is ${found}.`);
+    }
     const { Segmenter } = await import('../../segment/segmenter.js');
     await using segmenter = await Segmenter.load({
       engine,

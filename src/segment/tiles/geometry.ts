@@ -1,6 +1,7 @@
 /** @file What a network's graph says about tiles: how far an output pixel sees, on which grid, and whether place matters. */
 
 import { setImmediate } from 'node:timers/promises';
+import { widestNodeBytes } from '../../graph/counting.js';
 import type { Graph, Node, Pair } from '../../graph/ir.js';
 import { fieldBox, fieldIsKnown, receptiveFields } from '../../graph/receptive-field.js';
 import { legalSide, type Network, networkGraph } from '../../nets/network.js';
@@ -96,11 +97,7 @@ export function enlargesAlike(network: Network, classes: number, sizes: readonly
   return new Set(sizes.map((size) => enlargements(graphAt(network, classes, size)))).size === 1;
 }
 
-/** Bytes of the inputs and outputs of the largest node: what a run needs at least beside the weights. */
+/** What the largest node needs in a square of this side. */
 export function widestBytes(network: Network, classes: number, side: number): number {
-  const { nodes } = graphAt(network, classes, [legalSide(network, side), legalSide(network, side)]);
-  const bytes = (shape: readonly number[]) => 4 * shape.reduce((a, b) => a * b, 1);
-  return Math.max(
-    ...nodes.map((n) => [...n.inputs, ...n.outputs].reduce((sum, v) => sum + (v ? bytes(v.shape) : 0), 0)),
-  );
+  return widestNodeBytes(graphAt(network, classes, [legalSide(network, side), legalSide(network, side)]));
 }
