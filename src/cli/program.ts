@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   export: async () => (await import('./commands/export.js')).exportCommand,
   quantize: async () => (await import('./commands/quantize.js')).quantizeCommand,
   explain: async () => (await import('./commands/explain.js')).explainCommand,
+  bench: async () => (await import('./commands/bench.js')).benchCommand,
   data: async () => (await import('./commands/data.js')).dataCommand,
 };
 
