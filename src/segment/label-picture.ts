@@ -1,5 +1,6 @@
 /** @file A whole picture through the network: reduced to the size it is seen at, at several scales if wanted, and back. */
 
+import { setImmediate } from 'node:timers/promises';
 import type { Sample } from '../data/dataset.js';
 import { resizeInputs } from '../data/further.js';
 import { networkInput } from '../data/network-input.js';
@@ -56,6 +57,12 @@ export function reducedTo(size: Size, longSide: number): Size {
     height: Math.max(1, Math.round(size.height * factor)),
   };
 }
+
+/** Pixels that are painted, counted or enlarged before other work gets its turn: some milliseconds. */
+const pixelsAtOnce = 2 ** 17;
+
+/** Rows of this width that are worked on before other work gets its turn. */
+export const rowsAtOnce = (width: number): number => Math.max(1, Math.floor(pixelsAtOnce / width));
 
 /** Rows `[top, bottom)` of labels at another size, by nearest: they are names, not amounts. */
 function enlargedRows(labels: Uint8Array, from: Size, to: Size, top: number, bottom: number): Uint8Array {
@@ -218,13 +225,20 @@ export async function labelPicture(
 }
 
 /** Labels of any size at the picture's own. */
-export const atSizeOf = (picture: Size, labels: Uint8Array, size: Size): Uint8Array =>
-  size.width === picture.width && size.height === picture.height
-    ? labels
-    : enlargedRows(labels, size, picture, 0, picture.height);
+export async function atSizeOf(picture: Size, labels: Uint8Array, size: Size): Promise<Uint8Array> {
+  const { width, height } = picture;
+  if (size.width === width && size.height === height) return labels;
+  const out = new Uint8Array(width * height);
+  const rows = rowsAtOnce(width);
+  for (let top = 0; top < height; top += rows) {
+    out.set(enlargedRows(labels, size, picture, top, Math.min(height, top + rows)), top * width);
+    await setImmediate();
+  }
+  return out;
+}
 
-/** Bytes of the pixels of a band. */
-const bandBytes = 2 ** 25;
+/** Bytes of the pixels that are decoded at a time. */
+const stripBytes = 2 ** 25;
 
 /** A picture that the network sees as a whole, its labels in bands: neither pixels nor labels are ever all in memory. */
 export async function* wholeBands(
@@ -235,12 +249,17 @@ export async function* wholeBands(
 ): AsyncGenerator<LabelBand, void, undefined> {
   const { width, height } = source;
   const labeled = await labelWhole(predictor, source, model, undefined, options);
-  const rows = Math.max(1, Math.floor(bandBytes / (3 * width)));
-  for (let top = 0; top < height; top += rows) {
-    options.signal?.throwIfAborted();
-    const bottom = Math.min(height, top + rows);
-    const { data: pixels } = await source.rows(top, bottom - top);
-    const labels = enlargedRows(labeled.labels, labeled, source, top, bottom);
-    yield { top, height: bottom - top, pixels, labels };
+  const strip = Math.max(1, Math.floor(stripBytes / (3 * width)));
+  const rows = rowsAtOnce(width);
+  for (let first = 0; first < height; first += strip) {
+    const last = Math.min(height, first + strip);
+    const { data } = await source.rows(first, last - first);
+    for (let top = first; top < last; top += rows) {
+      options.signal?.throwIfAborted();
+      const bottom = Math.min(last, top + rows);
+      const pixels = data.subarray((top - first) * width * 3, (bottom - first) * width * 3);
+      const labels = enlargedRows(labeled.labels, labeled, source, top, bottom);
+      yield { top, height: bottom - top, pixels, labels };
+    }
   }
 }

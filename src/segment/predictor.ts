@@ -49,9 +49,7 @@ export class Predictor {
   readonly #memories = new WeakMap<State, number>();
   #nextMemory = 1;
 
-  /**
-   * @param budget bytes that programs may hold on to together
-   */
+  /** @param budget bytes that programs may hold on to together */
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors, budget = keptBytes) {
     this.network = network;
     this.#engine = engine;

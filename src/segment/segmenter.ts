@@ -193,7 +193,7 @@ export class Segmenter {
     if (options.tile !== undefined) return this.#inTiles(picture, options);
     const how = await this.#beside(options, picture);
     const { labels, scores, ...size } = await labelWhole(this.#predictor, rowsOf(picture), this.model, kind, how);
-    return new Segmentation(picture, atSizeOf(picture, labels, size), this.model, {
+    return new Segmentation(picture, await atSizeOf(picture, labels, size), this.model, {
       notes: pictureNotes(picture),
       ...(kind && scores && { scores: { kind, ...size, classes: this.model.classes.length, data: scores } }),
     });
@@ -278,7 +278,7 @@ export class Segmenter {
         const past = await memory.of(picture);
         const how = { ...one, ...past };
         const labeled = await labelWhole(this.#predictor, rowsOf(picture), this.model, undefined, how);
-        return { picture, labels: atSizeOf(picture, labeled.labels, labeled) };
+        return { picture, labels: await atSizeOf(picture, labeled.labels, labeled) };
       };
       for await (const { result, error } of inOrder(frames, smoothing > 0 ? 1 : 2, work, signal)) {
         if (!result) throw error;

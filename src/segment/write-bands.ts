@@ -1,11 +1,12 @@
 /** @file Bands of labels into mask and overlay, as they come: two PNG files that are never in memory as a whole. */
 
+import { setImmediate } from 'node:timers/promises';
 import type { FilePath } from '../files.js';
 import { legendStrip, tintRows } from '../image/overlay.js';
 import type { Size } from '../image/picture.js';
 import { createPng, type PngRows } from '../image/png-rows.js';
 import type { ModelDescription } from '../weights/model.js';
-import type { LabelBand } from './label-picture.js';
+import { type LabelBand, rowsAtOnce } from './label-picture.js';
 import { type ClassShare, classShares } from './segmentation.js';
 
 /** Where results go; what has no place is not made. */
@@ -65,6 +66,20 @@ class OverlayRows {
   }
 }
 
+/** A band in pieces that take some milliseconds each. */
+function* parts({ top, height, pixels, labels }: LabelBand, width: number): Generator<LabelBand> {
+  const rows = rowsAtOnce(width);
+  for (let y = 0; y < height; y += rows) {
+    const end = Math.min(height, y + rows);
+    yield {
+      top: top + y,
+      height: end - y,
+      pixels: pixels.subarray(y * width * 3, end * width * 3),
+      labels: labels.subarray(y * width, end * width),
+    };
+  }
+}
+
 /**
  * Writes mask and overlay while the bands come.
  *
@@ -88,9 +103,13 @@ export async function writeBands(
     const overlay = overlayFile === undefined ? undefined : await begin(overlayFile, size.width);
     const painting = overlay && new OverlayRows(overlay, size, model, opacity);
     for await (const band of bands) {
-      const { labels } = band;
-      for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
-      await Promise.all([mask?.write(labels), painting?.add(band)]);
+      for (const part of parts(band, size.width)) {
+        const { labels } = part;
+        for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
+        await Promise.all([mask?.write(labels), painting?.add(part)]);
+        // The caller's timers come between.
+        await setImmediate();
+      }
     }
     await Promise.all([painting?.finish(counts), mask?.finish()]);
     return classShares(model, counts);
