@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toTensor } from '../../src/data/normalize.js';
 import { createNodeEngine } from '../../src/engine/node.js';
-import { ortNode } from '../../src/engine/ort-node.js';
+import { ortBackend } from '../../src/engine/ort-node.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import type { Graph } from '../../src/graph/ir.js';
 import { writeOnnx } from '../../src/graph/onnx/index.js';
@@ -145,7 +145,7 @@ it('takes what PyTorch exports, with batch and size left open: a window of 224 i
   const path = fixture('classifier/dynamic.onnx');
   const p = picture(224, 224);
   const classifier = await loadClassifier(path);
-  const session = await ortNode.createSession(await readFile(path), [], { threads: 1 });
+  const session = await ortBackend('cpu').createSession(await readFile(path), [], { threads: 1 });
   const feeds = new Map([['input', toTensor([p], classifier.preprocessing)]]);
   const logits = (await session.run(feeds, ['out'], new Map())).get('out')!.data;
   await session.dispose();
