@@ -142,7 +142,9 @@ export class Segmenter {
     checkViews({ ...(longSide !== undefined && { longSide }) });
     const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
-    const own = options.engine ? undefined : createNodeEngine({ ...(threads !== undefined && { threads }), ...(device && { device }) });
+    const own = options.engine
+      ? undefined
+      : createNodeEngine({ ...(threads !== undefined && { threads }), ...(device && { device }) });
     try {
       const whole = await loadModel(options.model);
       const loaded = options.head === undefined ? whole : headModel(whole, options.head);

@@ -31,7 +31,17 @@ describe('bench', () => {
   });
 
   it('says that a Python has no PyTorch, and prints the rest', async () => {
-    const words = ['bench', '--network', 'fcn-squeezenet', '--size', '64x64', '--runs', '1', '--python', 'no-such-python'];
+    const words = [
+      'bench',
+      '--network',
+      'fcn-squeezenet',
+      '--size',
+      '64x64',
+      '--runs',
+      '1',
+      '--python',
+      'no-such-python',
+    ];
     const ran = await pixelwise(words);
     expect(ran.code).toBe(0);
     expect(ran.stdout).toContain('fcn-squeezenet (random weights) on cpu');

@@ -11,7 +11,8 @@ import { Segmenter } from '../../src/segment/segmenter.js';
 const folder = '/usr/lib/chromium';
 const driver = `${folder}/vk_swiftshader_icd.json`;
 const hasSoftware = existsSync(driver);
-if (!hasSoftware) console.warn(`SKIPPED: WebGPU on a software adapter, because there is no ${driver} (apt install chromium)`);
+if (!hasSoftware)
+  console.warn(`SKIPPED: WebGPU on a software adapter, because there is no ${driver} (apt install chromium)`);
 
 const dist = new URL('../../dist/', import.meta.url).href;
 
@@ -52,7 +53,10 @@ describe('webgpu', () => {
   });
 
   it.skipIf(process.platform !== 'linux')('says what to install where no driver is', () => {
-    const { answer } = labelsOn('webgpu', { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' });
+    const { answer } = labelsOn('webgpu', {
+      VK_ICD_FILENAMES: '/nonexistent.json',
+      VK_DRIVER_FILES: '/nonexistent.json',
+    });
     expect(JSON.parse(answer)).toEqual({
       code: 'ERR_DEVICE',
       message: expect.stringMatching(/^The device 'webgpu' does not start here: .*Vulkan.*--device cpu\.$/),

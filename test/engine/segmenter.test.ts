@@ -241,7 +241,10 @@ describe('the event loop', () => {
   }
 
   it.each([
-    ['500 x 375 pixels, new sizes included', (s: Segmenter) => [375, 374, 375].map((h) => plain(500, h)).map((p) => () => s.segment(p))],
+    [
+      '500 x 375 pixels, new sizes included',
+      (s: Segmenter) => [375, 374, 375].map((h) => plain(500, h)).map((p) => () => s.segment(p)),
+    ],
     [
       'files of six megapixels',
       (s: Segmenter, out: string) =>
