@@ -15,7 +15,7 @@ import { readPicture } from '../../image/decode.js';
 import { vocPalette } from '../../image/palette.js';
 import sharp from '../../image/sharp.js';
 import { findNetwork } from '../../nets/catalogue.js';
-import { networkGraph, requireColorOnly } from '../../nets/network.js';
+import { networkGraph } from '../../nets/network.js';
 import { defaultModel } from '../../segment/default-model.js';
 import { longestWait, median, networkAlone, secondsOf, seenSize, timeFolder } from '../../segment/measure.js';
 import { loadModel } from '../../segment/model.js';
@@ -83,7 +83,11 @@ function steady({ init, value, ...p }: Parameter): Parameter {
 /** A model file of a network with random weights. */
 async function madeModel(name: string, file: string): Promise<void> {
   const network = findNetwork(name);
-  requireColorOnly(network);
+  if (network.modalities) {
+    throw new PixelwiseError('ERR_USAGE', `${name} reads more than a color picture, which is all that the bench makes.`, {
+      subject: name,
+    });
+  }
   const { classes, preprocessing, inputSize } = network;
   const graph = networkGraph(network, { size: inputSize, classes, auxiliary: false });
   const description = {
