@@ -84,9 +84,13 @@ function steady({ init, value, ...p }: Parameter): Parameter {
 async function madeModel(name: string, file: string): Promise<void> {
   const network = findNetwork(name);
   if (network.modalities) {
-    throw new PixelwiseError('ERR_USAGE', `${name} reads more than a color picture, which is all that the bench makes.`, {
-      subject: name,
-    });
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `${name} reads more than a color picture, which is all that the bench makes.`,
+      {
+        subject: name,
+      },
+    );
   }
   const { classes, preprocessing, inputSize } = network;
   const graph = networkGraph(network, { size: inputSize, classes, auxiliary: false });
