@@ -16,21 +16,22 @@ if (!hasSoftware)
 
 const dist = new URL('../../dist/', import.meta.url).href;
 
-/** The labels of a picture of stripes on a device, in a process of its own: what drivers see is set before it starts. */
+/** The labels of a small photograph on a device, in a process of its own: what drivers see is set before it starts. */
 function labelsOn(device: string, env: Readonly<Record<string, string>>) {
   const program = `
     import { createNodeEngine } from '${dist}engine/index.js';
-    import { floats } from '${dist}graph/tensor.js';
+    import { toTensor } from '${dist}data/normalize.js';
+    import { readPicture } from '${dist}image/decode.js';
     import { predictionGraph } from '${dist}segment/prediction.js';
     import { loadModel } from '${dist}segment/model.js';
     const engine = createNodeEngine({ device: '${device}', threads: 2 });
     try {
       console.error('device', await engine.start());
-      const { network, tensors } = await loadModel();
-      const graph = predictionGraph(network, 21, { views: [[64, 96]], size: [64, 96], answers: ['labels'] });
+      const { network, tensors, description } = await loadModel();
+      const graph = predictionGraph(network, 21, { views: [[96, 144]], size: [96, 144], answers: ['labels'] });
       const program = await engine.compile(graph, { weights: tensors });
-      const image = Float32Array.from({ length: 3 * 64 * 96 }, (_, i) => Math.sin(i / 7) + Math.cos(i / 301));
-      const { labels } = await program.run({ image: floats([1, 3, 64, 96], image) });
+      const picture = await readPicture(new URL('../examples/chelsea.jpg', '${dist}'), { resize: { width: 144, height: 96 } });
+      const { labels } = await program.run({ image: toTensor([picture], description.preprocessing) });
       console.log([...labels.data].join(''));
     } catch (error) {
       console.log(JSON.stringify({ code: error.code, message: error.message }));
