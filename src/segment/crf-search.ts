@@ -17,15 +17,10 @@ import { resizePicture } from '../image/decode.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { scores } from '../metrics/scores.js';
 import { requireInputs } from '../nets/network.js';
+import { type Grid, gridPoints, type Point, paperGrid, pointsAround } from './crf-grid.js';
 import { reducedTo } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
-
-/** The ranges of the paper: w1 3 to 6 and sigma beta 3 to 6 (v2), 5 to 10 and 3 to 10 (v1); sigma alpha 30 to 100 in tens. */
-const coarse = { w1: [3, 5, 8], sigmaAlpha: [30, 60, 90], sigmaBeta: [3, 6, 10] } as const;
-const fineStep = { w1: 1, sigmaAlpha: 10, sigmaBeta: 1 } as const;
-
-type Point = Pick<CrfSettings, 'w1' | 'sigmaAlpha' | 'sigmaBeta'>;
 
 export interface SearchResult extends Point {
   readonly meanIU: number;
@@ -40,6 +35,8 @@ export interface SearchOptions {
   readonly images: number;
   /** What stays: w2, sigma gamma, iterations, normalization. */
   readonly base: CrfSettings;
+  /** Instead of the papers' coarse grid, and without the finer one after it. */
+  readonly grid?: Grid;
   /** Pictures worked on at a time. */
   readonly jobs: number;
   readonly signal: AbortSignal;
@@ -57,18 +54,6 @@ export interface SearchOutcome {
 }
 
 const keyOf = (p: Point): string => `${p.w1},${p.sigmaAlpha},${p.sigmaBeta}`;
-
-/** Every combination of three lists. */
-function grid(w1: readonly number[], alphas: readonly number[], betas: readonly number[]): Point[] {
-  return w1.flatMap((w) =>
-    alphas.flatMap((sigmaAlpha) => betas.map((sigmaBeta) => ({ w1: w, sigmaAlpha, sigmaBeta }))),
-  );
-}
-
-function around(best: Point): Point[] {
-  const three = (key: keyof Point) => [-1, 0, 1].map((s) => best[key] + s * fineStep[key]).filter((v) => v > 0);
-  return grid(three('w1'), three('sigmaAlpha'), three('sigmaBeta'));
-}
 
 /** Results of an earlier run with the same beginning, by grid point. */
 async function readResults(file: string, head: string): Promise<Map<string, SearchResult>> {
@@ -88,7 +73,8 @@ async function readResults(file: string, head: string): Promise<Map<string, Sear
       { subject: file },
     );
   }
-  // A line that was cut off when the search was stopped is done again.
+  // A line that was cut off when the search was stopped is done again, on a line of its own.
+  if (!text.endsWith('\n')) await appendFile(file, '\n');
   const results = lines.flatMap((line): SearchResult[] => {
     try {
       return [JSON.parse(line) as SearchResult];
@@ -167,12 +153,13 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
         const result = await measure(point);
         done.set(keyOf(point), result);
         await appendFile(file, `${JSON.stringify(result)}\n`);
-        if (estimate && i === 0) o.onEstimate((performance.now() - began) / 1000, missing.length - 1 + 26);
+        if (estimate && i === 0)
+          o.onEstimate((performance.now() - began) / 1000, missing.length - 1 + (o.grid ? 0 : 26));
       }
     };
     const ranked = () => [...done.values()].sort((a, b) => b.meanIU - a.meanIU || b.pixelAccuracy - a.pixelAccuracy);
-    await run(grid(coarse.w1, coarse.sigmaAlpha, coarse.sigmaBeta), 'coarse', true);
-    await run(around(ranked()[0]!), 'fine', false);
+    await run(gridPoints(o.grid ?? paperGrid), o.grid ? 'own' : 'coarse', true);
+    if (!o.grid) await run(pointsAround(ranked()[0]!), 'fine', false);
     const { meanIU, pixelAccuracy } = scores(network);
     return { images: count, without: { meanIU, pixelAccuracy }, results: ranked() };
   } finally {

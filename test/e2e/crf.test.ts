@@ -65,6 +65,8 @@ describe('pixelwise crf', () => {
     ['other sizes', ['--scores', 'wide.npy'], 1, /32 x 48 with 3 classes.*photo\.png' is 48 x 32.*\[ERR_SHAPE\]/],
     ['NaN', ['--scores', 'nan.npy'], 2, /NaN for label 0 at pixel \(5, 0\)/],
     ['a sigma of 0', ['--mask', 'mask.png', '--set', 'sa=0'], 2, /Impossible CRF setting 'sa=0'/],
+    ['a negative sigma', ['--mask', 'mask.png', '--set', 'sb=-5'], 2, /Impossible CRF setting 'sb=-5'.*above 0/],
+    ['one class', ['--mask', 'mask.png', '--classes', '1'], 2, /over 1 class decides nothing/],
     ['an unknown preset', ['--mask', 'mask.png', '--preset', 'deplab'], 2, /Did you mean 'deeplab'/],
     ['a mask of other classes', ['--mask', 'mask.png', '--classes', '2'], 1, /Label 2 at pixel/],
   ])('refuses %s and writes nothing', async (_, args, expected, message) => {

@@ -201,6 +201,21 @@ describe.each([1, 2])('the CRF on %i threads', (threads) => {
     await expect(crf.run(problem)).rejects.toThrow(/-Infinity for label 2 at pixel \(5, 1\)/);
   });
 
+  it('refuses 100 megapixels with the memory they would take and a way out, before it takes any', async () => {
+    const side = 10_000;
+    const problem: CrfProblem = {
+      width: side,
+      height: side,
+      classes: 2,
+      image: { width: side, height: side, data: new Uint8Array(3 * side * side) },
+      unary: { kind: 'labels', data: new Uint8Array(side * side), confidence: 0.9 },
+      kernels: [{ kind: 'bilateral', sigma: 50, colorSigma: 5, weight: 4 }],
+    };
+    await expect(crf.run(problem)).rejects.toThrow(
+      /10000 x 10000 pixels with 2 classes would take \d+ MB.*at most 4295 MB.*overlapping tiles/,
+    );
+  });
+
   it('is called off by its signal', async () => {
     const controller = new AbortController();
     const problem = noise(200, 150, 21);

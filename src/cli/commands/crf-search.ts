@@ -5,6 +5,7 @@ import type { CrfSettings } from '../../crf/presets.js';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
+import { parseGrid } from '../../segment/crf-grid.js';
 import { searchCrf } from '../../segment/crf-search.js';
 import { loadModel } from '../../segment/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
@@ -15,6 +16,7 @@ export interface SearchCommandOptions {
   readonly split: string | undefined;
   readonly model: string | undefined;
   readonly images: number | undefined;
+  readonly grid: string | undefined;
   readonly out: string | undefined;
   readonly threads: number | undefined;
   readonly json: boolean;
@@ -29,6 +31,7 @@ export async function runCrfSearch(base: CrfSettings, o: SearchCommandOptions): 
   if (o.data === undefined) {
     throw new PixelwiseError('ERR_USAGE', 'Expected --data KIND:PATH: the pictures to search on, such as voc:VOC2012.');
   }
+  const grid = o.grid === undefined ? undefined : parseGrid(o.grid);
   using interrupt = untilInterrupted();
   const { signal } = interrupt;
   const loaded = await loadModel(o.model);
@@ -42,6 +45,7 @@ export async function runCrfSearch(base: CrfSettings, o: SearchCommandOptions): 
       folder,
       images: o.images ?? defaultImages,
       base,
+      ...(grid && { grid }),
       jobs,
       signal,
       onEstimate: (seconds, points) =>
@@ -61,6 +65,11 @@ export async function runCrfSearch(base: CrfSettings, o: SearchCommandOptions): 
       print(table([['settings', 'mean IU', 'pixel accuracy'], row('without CRF', without), ...best]));
       print(
         `${results.length} grid points on ${images} pictures of ${dataset.split}; all of them in ${folder}/results.jsonl`,
+      );
+    }
+    if (results[0]!.meanIU <= without.meanIU) {
+      say(
+        'None is better than the network alone. Try weaker ones, such as --grid "w1=0.5,1,2 sa=10,30 sb=3,6" --set w2=1.',
       );
     }
     return 0;

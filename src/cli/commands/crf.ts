@@ -118,6 +118,11 @@ export const crfCommand = command({
       description: 'search: pictures, spread over the split (default: 100)',
       schema: whole,
     },
+    grid: {
+      flags: '--grid <lists>',
+      description: 'search: these points instead of the papers\' grids, such as "w1=0.5,1,2 sa=20,40 sb=5"',
+      schema: text,
+    },
     json: { flags: '--json', description: 'print one JSON object with every step', schema: flag },
   },
   async run([image = ''], o) {
