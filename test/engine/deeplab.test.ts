@@ -46,19 +46,22 @@ function enlarged(low: Float32Array, rows: number, columns: number): Float32Arra
 
 /** Weights with which every class's scores have mean 0 and deviation 2 over the cells: other labels from cell to cell. */
 function lively(weights: NamedTensors, low: Float32Array): NamedTensors {
-  const [weight, bias] = ['fc8.weight', 'fc8.bias'].map((name) => weights.get(name)!) as [Tensor, Tensor];
+  const [weight, bias] = ['fc8.weight', 'fc8.bias'].map((name) => weights.get(name)!) as [
+    Tensor<'float32'>,
+    Tensor<'float32'>,
+  ];
   const [cells, inputs] = [low.length / classes.length, weight.data.length / classes.length];
   const moments = classes.map((_, c) => {
     const scores = low.subarray(c * cells, (c + 1) * cells);
     const mean = scores.reduce((sum, v) => sum + v, 0) / cells;
     return { mean, factor: 2 / Math.sqrt(scores.reduce((sum, v) => sum + (v - mean) ** 2, 0) / cells) };
   });
-  const scaled = Float32Array.from(weight.data, (v, i) => Number(v) * moments[Math.floor(i / inputs)]!.factor);
-  const moved = Float32Array.from(bias.data, (v, c) => (Number(v) - moments[c]!.mean) * moments[c]!.factor);
-  return new Map([
+  const scaled = Float32Array.from(weight.data, (v, i) => v * moments[Math.floor(i / inputs)]!.factor);
+  const moved = Float32Array.from(bias.data, (v, c) => (v - moments[c]!.mean) * moments[c]!.factor);
+  return new Map<string, Tensor>([
     ...weights,
-    ['fc8.weight', { ...weight, dtype: 'float32', data: scaled } as Tensor],
-    ['fc8.bias', { ...bias, dtype: 'float32', data: moved } as Tensor],
+    ['fc8.weight', { ...weight, data: scaled }],
+    ['fc8.bias', { ...bias, data: moved }],
   ]);
 }
 
