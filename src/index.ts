@@ -9,6 +9,7 @@ export type { Outcome } from './segment/in-order.js';
 export type { ViewOptions } from './segment/label-picture.js';
 export { shippedModels } from './segment/model.js';
 export type { OutlineOptions, Polygon } from './segment/polygons.js';
+export type { ViewPreset } from './segment/presets.js';
 export { type CalibrateOptions, calibrate } from './segment/quantize/calibrate.js';
 export { type QuantizedModel, type QuantizeOptions, quantizeModel } from './segment/quantize/quantize-model.js';
 export type { CocoMask } from './segment/rle.js';

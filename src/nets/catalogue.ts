@@ -44,6 +44,7 @@ export const networks: readonly Network[] = [
     deeplabResnet({ depth, head: 'plain' }),
   ]),
   ...([0.5, 1, 1.5, 2] as const).map((scale) => espnetv2({ scale })),
+  espnetv2({ scale: 2, near: true }),
   espnet,
   nyudColor,
   nyudHha,

@@ -125,10 +125,10 @@ function fuse(b: GraphBuilder, x: Value, skip: Value, name: string): Value {
 }
 
 /** ESPNetv2 at width `scale`. Sides are multiples of 16, so that every halved map doubles to the one before. */
-export function espnetv2({ scale }: { readonly scale: Espnetv2Scale }): Network {
+export function espnetv2({ scale, near = false }: { readonly scale: Espnetv2Scale; readonly near?: boolean }): Network {
   return {
-    name: scale === 2 ? 'espnetv2' : `espnetv2-${scale.toFixed(1)}`,
-    title: `ESPNetv2, s = ${scale.toFixed(1)}`,
+    name: `espnetv2${scale === 2 ? '' : `-${scale.toFixed(1)}`}${near ? '-near' : ''}`,
+    title: `ESPNetv2, s = ${scale.toFixed(1)}${near ? ', pyramids without enlarged maps' : ''}`,
     source: 'arXiv 1811.11431; sacmehta/EdgeNets model/segmentation/espnetv2.py',
     classes: 21,
     preprocessing: imagenetRgb,
@@ -140,7 +140,7 @@ export function espnetv2({ scale }: { readonly scale: Espnetv2Scale }): Network 
       const [level1, level2, level3, level4] = backbone(b, image, scale);
       const width = Math.min(Math.floor(classes / 2), 16);
       const pyramid = (x: Value, name: string, out: number, last = false) =>
-        pyramidPooling(b, x, { name, width: Math.max(1, width), out, last });
+        pyramidPooling(b, x, { name, width: Math.max(1, width), out, last, near });
       const at16 = pyramid(level4, 'bu_dec_l1', decoder[0]);
       const fused8 = fuse(b, at16, merge(b, level3, 'merge_enc_dec_l2', decoder[0]), 'bu_br_l2');
       const at8 = pyramid(fused8, 'bu_dec_l2', decoder[1]);

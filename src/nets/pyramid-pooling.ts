@@ -10,36 +10,8 @@ import type { GraphBuilder } from '../graph/builder.js';
 import type { Pair, Value } from '../graph/ir.js';
 import { floats } from '../graph/tensor.js';
 import { batchNorm, conv, msraOut, prelu } from './layers.js';
-
-const scales = [2, 1.5, 1, 0.5, 0.1];
-/** No map gets smaller than this. */
-const least = 5;
-
-/** Adaptive average pooling along one axis as a matrix [output, input]: cell i averages [floor(i in / out), ceil((i + 1) in / out)). */
-function poolingMatrix(input: number, output: number): Float32Array {
-  const m = new Float32Array(output * input);
-  for (let i = 0; i < output; i++) {
-    const from = Math.floor((i * input) / output);
-    const to = Math.ceil(((i + 1) * input) / output);
-    m.fill(1 / (to - from), i * input + from, i * input + to);
-  }
-  return m;
-}
-
-/** The same weights as [input, output]. */
-function turned(m: Float32Array, input: number, output: number): Float32Array {
-  return m.map((_, i) => m[(i % output) * input + Math.floor(i / output)]!);
-}
-
-/** Adaptive average pooling (PyTorch's AdaptiveAvgPool2d) of x [N, C, H, W] to [N, C, ...size]. */
-function adaptivePool(b: GraphBuilder, x: Value, [h, w]: Pair): Value {
-  const [, , ih, iw] = x.shape as [number, number, number, number];
-  if (ih === h && iw === w) return x;
-  if (ih === 2 * h && iw === 2 * w) return b.averagePool(x, { kernel: 2 });
-  const columns = b.constant(floats([iw, w], turned(poolingMatrix(iw, w), iw, w)), 'pooling');
-  const rows = b.constant(floats([h, ih], poolingMatrix(ih, h)), 'pooling');
-  return b.op('MatMul', [rows, b.op('MatMul', [x, columns], {})], {});
-}
+import { adaptivePool, lookScales, lookSize } from './looks.js';
+import { nearLooks } from './near-looks.js';
 
 /** The 4x4 kernels [C, 1, 4, 4] that do what w [C, 1, 3, 3] and a mean of 2x2 do one after the other. */
 const withMean = (b: GraphBuilder, w: Value): Value =>
@@ -71,18 +43,16 @@ export interface PyramidPooling {
   readonly out: number;
   /** The last one of a network ends with its scores: with a bias, not normalised. */
   readonly last: boolean;
+  /** Nearly the same for a third of the time: see `near-looks.ts`. Default false. */
+  readonly near?: boolean | undefined;
 }
 
-/** x [N, C, H, W] to [N, out, H, W]. */
-export function pyramidPooling(b: GraphBuilder, x: Value, { name, width, out, last }: PyramidPooling): Value {
-  const plain = { bias: false, init: msraOut } as const;
-  const projected = conv(b, x, `${name}.projection_layer.cbr.0`, width, 1, plain);
-  const seen = prelu(b, batchNorm(b, projected, `${name}.projection_layer.cbr.1`), `${name}.projection_layer.cbr.2`);
+/** The five looks as published, and the convolution that mixes them. */
+function exactLooks(b: GraphBuilder, seen: Value, weights: readonly Value[], name: string): Value {
   const [n, c, h, w] = seen.shape as [number, number, number, number];
-  const looks = scales.map((scale, i) => {
-    const shape = [c, 1, 3, 3];
-    const weight = b.parameter(`${name}.stages.${i}.weight`, shape, { init: msraOut(shape) });
-    const size: Pair = [Math.max(least, Math.ceil(h * scale)), Math.max(least, Math.ceil(w * scale))];
+  const looks = lookScales.map((scale, i) => {
+    const weight = weights[i]!;
+    const size = lookSize([h, w], scale);
     if (scale > 1) return convolvedAndPooled(b, b.resize(seen, size, true), weight, [h, w]);
     const same = { pad: 1, group: c };
     if (scale === 1) return b.conv(seen, weight, undefined, same);
@@ -91,11 +61,25 @@ export function pyramidPooling(b: GraphBuilder, x: Value, { name, width, out, la
   const br = `${name}.merge_layer.0.br`;
   const merged = prelu(b, batchNorm(b, b.concat(looks, 1), `${br}.0`), `${br}.1`);
   // From five looks of c channels to c channels of five looks.
-  const count = scales.length;
+  const count = lookScales.length;
   const apart = b.reshape(merged, [n, count, c, h, w]);
   const shuffled = b.reshape(b.transpose(apart, [0, 2, 1, 3, 4]), [n, count * c, h, w]);
+  return conv(b, shuffled, `${name}.merge_layer.2.cbr.0`, c, 3, { bias: false, init: msraOut, pad: 1, group: c });
+}
+
+/** x [N, C, H, W] to [N, out, H, W]. */
+export function pyramidPooling(
+  b: GraphBuilder,
+  x: Value,
+  { name, width, out, last, near = false }: PyramidPooling,
+): Value {
+  const plain = { bias: false, init: msraOut } as const;
+  const projected = conv(b, x, `${name}.projection_layer.cbr.0`, width, 1, plain);
+  const seen = prelu(b, batchNorm(b, projected, `${name}.projection_layer.cbr.1`), `${name}.projection_layer.cbr.2`);
+  const shape = [width, 1, 3, 3];
+  const weights = lookScales.map((_, i) => b.parameter(`${name}.stages.${i}.weight`, shape, { init: msraOut(shape) }));
   const mixing = `${name}.merge_layer.2.cbr`;
-  const mixed = conv(b, shuffled, `${mixing}.0`, c, 3, { ...plain, pad: 1, group: c });
+  const mixed = near ? nearLooks(b, seen, weights, name) : exactLooks(b, seen, weights, name);
   const active = prelu(b, batchNorm(b, mixed, `${mixing}.1`), `${mixing}.2`);
   const result = conv(b, active, `${name}.merge_layer.3`, out, 1, last ? { init: msraOut } : plain);
   return last ? result : prelu(b, batchNorm(b, result, `${name}.br.br.0`), `${name}.br.br.1`);

@@ -7,6 +7,7 @@ import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
 import { checkSize, inputChannels, type Network } from '../nets/network.js';
 import { fullSize, mostProbable } from '../surgery/label-tail.js';
+import { pruned } from '../surgery/prune.js';
 
 /**
  * - `labels`: uint8 [1, h, w], the most probable class
@@ -91,5 +92,5 @@ export function predictionGraph(network: Network, classes: number, q: Question):
     },
   };
   for (const kind of q.answers) b.output(kind, answers[kind]());
-  return b.finish();
+  return pruned(b.finish());
 }

@@ -4,11 +4,19 @@ import { internal } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
 import { rewrite } from '../graph/rewrite.js';
+import { pruned } from './prune.js';
 
-/** Scores [N, C, ...size]; those of another size are interpolated (pixel corners aligned). */
+/**
+ * Scores [N, C, ...size]; those of another size are interpolated (pixel corners aligned). Where the network itself ends with an
+ * interpolation, its small map goes straight to the size, by the network's own rule: once instead of twice.
+ */
 export function fullSize(b: GraphBuilder, scores: Value, size: Pair): Value {
   const fits = scores.shape[2] === size[0] && scores.shape[3] === size[1];
-  return fits ? scores : b.resize(scores, size, false);
+  if (fits) return scores;
+  const last = b.producerOf(scores);
+  if (last?.op !== 'Resize' || last.attributes.mode !== 'linear') return b.resize(scores, size, false);
+  const corners = last.attributes.coordinate_transformation_mode === 'align_corners';
+  return b.resize(last.inputs[0]!, size, corners);
 }
 
 /** uint8 [N, H, W]: the class with the largest of the scores [N, C, H, W]. */
@@ -25,5 +33,5 @@ export function labelTail(graph: Graph, size: Pair): Graph {
   if (!scores) throw internal(`graph '${graph.name}' has no output 'scores'`);
   const { b, substituteOf } = rewrite({ ...graph, outputs: [] }, () => undefined, `${graph.name}-labels`);
   b.output('labels', mostProbable(b, fullSize(b, substituteOf(scores), size)));
-  return b.finish();
+  return pruned(b.finish());
 }

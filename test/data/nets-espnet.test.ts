@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { toTensor } from '../../src/data/normalize.js';
 import { tensor } from '../../src/graph/tensor.js';
 import { decodeLabelMap } from '../../src/image/index-png.js';
+import { findNetwork } from '../../src/nets/catalogue.js';
 import { networkGraph } from '../../src/nets/network.js';
 import { objective } from '../../src/train/objective.js';
 import {
@@ -45,6 +46,17 @@ describe.skipIf(!sharedRoot).each(['espnetv2', 'camvid'] as const)('%s on photog
     // PyTorch's own float32 is up to 3e-5 away, of scores of up to 24.
     expect(difference).toBeLessThan(3e-4);
     expect(wrong).toBeLessThan(Math.min(1e-4, e['shareOfPixelsWithTop2Margin<0.01']));
+  });
+});
+
+describe.skipIf(!sharedRoot)('ESPNetv2 with near pyramids and the published weights', () => {
+  it('gives nearly every pixel of four photographs the label that the published network gives it', async () => {
+    const cases = Object.entries(photographCases.espnetv2).filter(([name]) => name.startsWith('s2.0.384.'));
+    expect(cases).toHaveLength(4);
+    let wrong = 0;
+    for (const [, e] of cases) wrong += (await distanceOf('espnetv2', e, findNetwork('espnetv2-near'))).wrong / 4;
+    expect(wrong).toBeGreaterThan(0);
+    expect(wrong).toBeLessThan(0.05);
   });
 });
 

@@ -193,6 +193,18 @@ describe('sizes', () => {
     expect(Buffer.compare(await labelsOf(small), few)).toBe(0);
   });
 
+  it('follow a preset, where nothing else is said', async () => {
+    await using fine = await Segmenter.load({ preset: 'fine', longSide: 96, threads: 1 });
+    const said = (await segmenter.segment(path, { longSide: 96, flip: true })).labels;
+    expect(Buffer.compare((await fine.segment(path)).labels, said)).toBe(0);
+    const once = (await segmenter.segment(path, { longSide: 96 })).labels;
+    expect(Buffer.compare((await fine.segment(path, { flip: false })).labels, once)).toBe(0);
+    expect(Buffer.compare(said, once)).not.toBe(0);
+    await expect(fine.segment(path, { scores: 'logits' })).rejects.toMatchObject({ code: 'ERR_USAGE' });
+    const preset = 'fien' as 'fine';
+    await expect(Segmenter.load({ preset })).rejects.toThrow(/no preset 'fien'. Did you mean 'fine'/);
+  });
+
   it.each([0, -3, 2.5, Number.NaN])('cannot be reduced to a longSide of %s', async (longSide) => {
     await expect(Segmenter.load({ longSide })).rejects.toMatchObject({ code: 'ERR_USAGE' });
   });

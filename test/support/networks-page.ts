@@ -199,7 +199,7 @@ const papers: readonly Paper[] = [
     text: 'Pyramids of dilated depthwise convolutions, for small devices; layers as in the published code.',
     page: ['espnetv2', 'espnetv2'],
     figure: 'espnetv2',
-    networks: ['espnetv2-0.5', 'espnetv2-1.0', 'espnetv2-1.5', 'espnetv2', 'espnet-camvid'],
+    networks: ['espnetv2-0.5', 'espnetv2-1.0', 'espnetv2-1.5', 'espnetv2', 'espnetv2-near', 'espnet-camvid'],
     parameters: {},
     source: 'the published parameter lists, tested by name and shape',
   },

@@ -63,8 +63,11 @@ export interface Distance {
   readonly wrong: number;
 }
 
-export async function distanceOf(set: 'espnetv2' | 'camvid', e: Expected): Promise<Distance> {
-  const network = networkOf(e.weights);
+export async function distanceOf(
+  set: 'espnetv2' | 'camvid',
+  e: Expected,
+  network: Network = networkOf(e.weights),
+): Promise<Distance> {
   const picture = pictureOf(e.input);
   const graph = networkGraph(network, { size: [picture.height, picture.width] });
   const image = toTensor([picture], network.preprocessing);

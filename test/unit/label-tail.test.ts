@@ -35,6 +35,22 @@ describe('labelTail', () => {
     });
   });
 
+  it.each(['align_corners', 'half_pixel'] as const)('interpolates once where the network ends so, %s', (rule) => {
+    const b = new GraphBuilder('net');
+    const x = b.input('image', 'float32', [1, 3, 16, 20]);
+    const low = b.conv(x, b.parameter('score.weight', [5, 3, 1, 1]), undefined, { stride: 2, name: 'score' });
+    b.output('scores', b.resize(low, [16, 20], rule === 'align_corners'));
+    const graph = labelTail(b.finish(), [15, 21]);
+    expect(graph.nodes.map((n) => n.op)).toEqual(['Conv', 'Resize', 'ArgMax', 'Cast']);
+    expect((graph.nodes[1] as NodeOf<'Resize'>).attributes).toEqual({
+      sizes: [1, 5, 15, 21],
+      mode: 'linear',
+      coordinate_transformation_mode: rule,
+    });
+    // At the network's own size its own map is taken.
+    expect(labelTail(b.finish(), [16, 20]).nodes.map((n) => n.op)).toEqual(['Conv', 'Resize', 'ArgMax', 'Cast']);
+  });
+
   it('leaves the network as it was', () => {
     const graph = network();
     const before = structuredClone(graph);

@@ -170,6 +170,12 @@ describe('the parameters of published files', () => {
     expect(ours.sort()).toEqual([...list.tensors].sort());
     expect(countParameters(network)).toBe(list.parameters);
   });
+
+  it('espnetv2-near has those of espnetv2', () => {
+    const network = findNetwork('espnetv2-near');
+    const ours = listed(networkGraph(network, { size: network.inputSize }));
+    expect(ours.sort()).toEqual([...parameterLists.espnetv2!.tensors].sort());
+  });
 });
 
 describe('the published numbers of parameters', () => {
@@ -202,6 +208,7 @@ describe('the published numbers of parameters', () => {
     ['espnetv2-1.0', 21, 234_021],
     ['espnetv2-1.5', 21, 468_373],
     ['espnetv2', 21, 789_253],
+    ['espnetv2-near', 21, 789_253],
     ['espnet-camvid', 12, 354_517],
   ] as const)('%s with %s classes', (name, classes, parameters) => {
     expect(countParameters(findNetwork(name), classes === undefined ? {} : { classes })).toBe(parameters);

@@ -7,11 +7,12 @@ import { createNodeEngine } from '../../engine/node.js';
 import { type Assessment, assess } from '../../segment/assess.js';
 import { type HeadPair, headPairs } from '../../segment/head.js';
 import { loadModel } from '../../segment/model.js';
+import { viewPresets } from '../../segment/presets.js';
 import { Refiner } from '../../segment/refine.js';
 import { EvaluationReport } from '../../segment/report/report.js';
 import { type Outcome, outcomesJson, outcomesText } from '../eval-output.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, numbers, text, whole } from '../options.js';
+import { command, flag, numbers, oneOf, text, whole } from '../options.js';
 import { formatDuration, print, say, status } from '../output.js';
 
 /** `cat, dog` as names. */
@@ -67,6 +68,11 @@ export const evalCommand = command({
       description: 'reduce larger pictures to this long side first',
       schema: whole,
     },
+    preset: {
+      flags: '--preset <name>',
+      description: 'fast: 256 pixels; fine: 512 pixels, seen mirrored too',
+      schema: oneOf(['fast', 'fine']),
+    },
     crf: {
       flags: '--crf [settings]',
       description: 'refine with a fully connected CRF: a preset, or w1=4,sa=121,sb=5,... (see pixelwise crf --help)',
@@ -120,7 +126,8 @@ export const evalCommand = command({
         absent: o.absent,
         around: o.band,
         signal,
-        flip: o.flip,
+        ...(o.preset && viewPresets[o.preset]),
+        ...(o.flip && { flip: true }),
         ...(refiner && { refiner }),
         ...(o.scales && { scales: o.scales }),
         // The names are those of the head that is asked for; the others have other classes.

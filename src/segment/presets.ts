@@ -1,0 +1,28 @@
+/** @file Named ways to look at a picture: what speed and care mean in pixels and views. */
+
+import { PixelwiseError } from '../errors.js';
+import { nearest } from '../nearest.js';
+import type { ViewOptions } from './label-picture.js';
+
+/**
+ * - `fast`: at most 256 pixels on the long side, seen once
+ * - `fine`: at most 512 pixels, seen twice, the second time mirrored
+ */
+export const viewPresets = {
+  fast: { longSide: 256 },
+  fine: { longSide: 512, flip: true },
+} as const satisfies Readonly<Record<string, ViewOptions>>;
+
+export type ViewPreset = keyof typeof viewPresets;
+
+/** @throws ERR_USAGE with the nearest name */
+export function viewsOfPreset(name: string): ViewOptions {
+  const names = Object.keys(viewPresets);
+  if (names.includes(name)) return viewPresets[name as ViewPreset];
+  const guess = nearest(name, names);
+  throw new PixelwiseError(
+    'ERR_USAGE',
+    `There is no preset '${name}'.${guess ? ` Did you mean '${guess}'?` : ''} Expected ${names.join(' or ')}.`,
+    { subject: name },
+  );
+}
