@@ -48,16 +48,6 @@ function kernelsOnCells(b: GraphBuilder, w: Value, m: readonly number[]): Value 
   return b.reshape(rows, [c, 1, 3, 3]);
 }
 
-/** Channels of the maps inside: zeros fill them up to whole vectors, for which engines have their fast kernels. */
-const lanes = 16;
-
-/** Zeros behind the axis, up to a multiple of `lanes`. */
-function filledUp(b: GraphBuilder, v: Value, axis: number): Value {
-  const n = v.shape[axis]!;
-  const end = v.shape.map((_, i) => (i === axis ? Math.ceil(n / lanes) * lanes - n : 0));
-  return b.pad(v, [...v.shape.map(() => 0), ...end]);
-}
-
 /** Kernel i of w [C, 5, 3, 3] as [C, 1, 3, 3]. */
 const kernelOf = (b: GraphBuilder, w: Value, i: number): Value => b.slice(w, [1], [i], [i + 1]);
 
@@ -78,25 +68,22 @@ export function nearLooks(b: GraphBuilder, x: Value, weights: readonly Value[], 
   const slope = b.parameter(`${br}.1.weight`, [lookScales.length * c], { init: { kind: 'constant', value: 0.25 } });
   const shape = [c, lookScales.length, 3, 3];
   const mixing = b.parameter(`${name}.merge_layer.2.cbr.0.weight`, shape, { init: msraOut(shape) });
-  const depthWise = (y: Value, kernel: Value, bias?: Value) =>
-    b.conv(y, filledUp(b, kernel, 0), bias && filledUp(b, bias, 0), { pad: 1, group: y.shape[1]! });
+  const depthWise = (y: Value, kernel: Value, bias?: Value) => b.conv(y, kernel, bias, { pad: 1, group: c });
   const part = (v: Value, i: number) => b.slice(v, [0], [i * c], [(i + 1) * c]);
   /** Look i at `y`, normalised (by the running statistics, always: they are part of the kernel) and activated. */
   const look = (y: Value, i: number, kernel: Value): Value => {
     const scaled = b.mul(kernel, b.reshape(part(factor, i), [c, 1, 1, 1]));
     const slopes = b.reshape(part(slope, i), [c, 1, 1]);
-    return b.op('PRelu', [depthWise(y, scaled, part(shift, i)), filledUp(b, slopes, 0)], {});
+    return b.op('PRelu', [depthWise(y, scaled, part(shift, i)), slopes], {});
   };
-  const filled = filledUp(b, x, 1);
   const fine = lookScales.slice(0, 3).map((scale, i) => {
     const kernel = scale === 1 ? weights[i]! : kernelsOnCells(b, weights[i]!, onCells(1 / scale, true));
-    return depthWise(look(filled, i, kernel), kernelOf(b, mixing, i));
+    return depthWise(look(x, i, kernel), kernelOf(b, mixing, i));
   });
   const [half, tenth] = [3, 4].map((i) => {
-    const seen = look(adaptivePool(b, filled, lookSize([h, w], lookScales[i]!)), i, weights[i]!);
+    const seen = look(adaptivePool(b, x, lookSize([h, w], lookScales[i]!)), i, weights[i]!);
     return depthWise(seen, kernelsOnCells(b, kernelOf(b, mixing, i), onCells(lookScales[i]!, false)));
   }) as [Value, Value];
   const coarse = b.add(half, b.resize(tenth, half.shape.slice(2) as unknown as Pair, true));
-  const sum = [...fine, b.resize(coarse, [h, w], true)].reduce((p, q) => b.add(p, q));
-  return b.slice(sum, [1], [0], [c]);
+  return [...fine, b.resize(coarse, [h, w], true)].reduce((p, q) => b.add(p, q));
 }

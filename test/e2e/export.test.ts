@@ -6,17 +6,20 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { readOnnx } from '../../src/graph/onnx/index.js';
 import { readPicture, resizePicture } from '../../src/image/decode.js';
+import { defaultModel } from '../../src/segment/default-model.js';
 import { Segmenter } from '../../src/segment/segmenter.js';
 import { pixelwise, temporaryFolder } from '../support/cli.js';
 
 const photo = new URL('../../examples/chelsea.jpg', import.meta.url);
 
+/** A model that ships whose network is one file for every size. */
+const anySize = 'voc-fcn-squeezenet';
 const folder = temporaryFolder();
 
 describe('pixelwise export', () => {
   it('writes a file whose labels are those of segment, at several sizes', async () => {
     const file = join(folder, 'any-size.onnx');
-    const { code, stdout } = await pixelwise(['export', '-o', file, '--with-processing', '--json']);
+    const { code, stdout } = await pixelwise(['export', anySize, '-o', file, '--with-processing', '--json']);
     expect(code).toBe(0);
     const summary = JSON.parse(stdout);
     expect(summary).toMatchObject({ file, processing: true, size: 'any' });
@@ -24,7 +27,7 @@ describe('pixelwise export', () => {
     expect(summary.bytes).toBe(readFileSync(file).length);
 
     const session = await ort.InferenceSession.create(file);
-    await using segmenter = await Segmenter.load();
+    await using segmenter = await Segmenter.load({ model: anySize });
     const picture = await readPicture(photo);
     for (const [width, height] of [
       [150, 100],
@@ -71,7 +74,7 @@ describe('pixelwise export', () => {
     const ran = await pixelwise(['export', ...args], { cwd: folder });
     expect(ran.code).toBe(code);
     expect(ran.stderr).toMatch(message);
-    for (const file of ['model.pb', 'no-such-model.onnx', 'voc-fcn-squeezenet.onnx'])
+    for (const file of ['model.pb', 'no-such-model.onnx', `${defaultModel}.onnx`])
       expect(existsSync(join(folder, file))).toBe(false);
   });
 });

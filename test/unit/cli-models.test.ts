@@ -9,7 +9,7 @@ describe('models list', () => {
   it('names every model and every network', async () => {
     const { code, stdout, stderr } = await pixelwiseHere(['models', 'list']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('voc-fcn-squeezenet (default)');
+    expect(stdout).toContain('voc-espnetv2 (default)');
     const names = linesOf(stdout).map((line) => line.split(/\s/)[0]);
     expect(names).toEqual(expect.arrayContaining(networks.map((n) => n.name)));
   });
@@ -19,8 +19,8 @@ describe('models list', () => {
     expect(code).toBe(0);
     const found = JSON.parse(stdout);
     expect(found).toMatchObject({
-      models: expect.arrayContaining(['voc-fcn-squeezenet']),
-      default: 'voc-fcn-squeezenet',
+      models: expect.arrayContaining(['camvid-espnet', 'voc-espnetv2', 'voc-fcn-squeezenet']),
+      default: 'voc-espnetv2',
     });
     expect(found.networks.map((n: { name: string }) => n.name)).toEqual(networks.map((n) => n.name));
     expect(found.classifiers.map((n: { name: string }) => n.name)).toEqual(classifiers.map((n) => n.name));
