@@ -73,7 +73,7 @@ export const exportCommand = command({
   arguments: '[model]',
   summary: 'write a model as one ONNX file for pictures of any size, and compare it with the network in memory',
   examples: [
-    'pixelwise export -o model.onnx --with-processing',
+    'pixelwise export voc-fcn-squeezenet -o model.onnx --with-processing',
     'pixelwise export runs/voc/last.safetensors --size 320x480',
     'pixelwise export weights.pth --network fcn8s-vgg16 -o fcn8s.onnx',
   ],
