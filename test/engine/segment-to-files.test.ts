@@ -38,9 +38,7 @@ describe('segmentToFiles', () => {
 
   it('says that tiles of a network with a mean of the whole are blended', async () => {
     const { notes } = await segmenter.segmentToFiles(path, {}, { tile: 256 });
-    expect(notes).toEqual([
-      expect.stringMatching(/blended over 32 pixels.*espnetv2-near looks at the whole picture/),
-    ]);
+    expect(notes).toEqual([expect.stringMatching(/blended over 32 pixels.*espnetv2-near looks at the whole picture/)]);
   });
 
   it('leaves no file where a picture cannot be read or a place cannot be written', async () => {
