@@ -88,7 +88,7 @@ describe('pipes', () => {
 describe('tiles and views', () => {
   it('are said where they change the labels', async () => {
     const out = join(work, 'tiles');
-    const ran = await pixelwise(['segment', chelsea, '-o', out, '--tile', '256', '--json']);
+    const ran = await pixelwise(['segment', chelsea, '-o', out, '--tile', '256', '--json', '-m', 'voc-fcn-squeezenet']);
     expect(ran).toMatchObject({ code: 0, stderr: '' });
     expect(jsonLines<{ notes: string[] }>(ran.stdout)[0]!.notes[0]).toMatch(/blended/);
     expect((await readLabelMap(join(out, 'chelsea.mask.png'))).width).toBe(451);
