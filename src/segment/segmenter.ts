@@ -26,12 +26,9 @@ export interface SegmenterOptions {
   readonly model?: string | URL;
   /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
   readonly longSide?: number;
-<<<<<<< HEAD
-  /** Processor threads of the engine; by default all that the process may use. */
-=======
   /** `fast` (256 pixels) or `fine` (512 pixels, seen mirrored too); what is said besides counts more. By default as the model says. */
   readonly preset?: ViewPreset;
->>>>>>> 27ae166 (ESPNetv2 with pyramids that never enlarge the map: same parameters, a fifth less time)
+  /** Processor threads of the engine; by default all that the process may use. */
   readonly threads?: number;
   /**
    * What the network runs on; `cpu` by default, `auto` takes the fastest that starts. `segmenter.device` says which it is. One
@@ -145,17 +142,12 @@ export class Segmenter {
 
   /** @throws ERR_MODEL, ERR_FILE, ERR_FORMAT, ERR_WEIGHTS if the model cannot be loaded, ERR_DEVICE if the device does not start, ERR_USAGE for impossible options, and for a head that the model does not have */
   static async load(options: SegmenterOptions = {}): Promise<Segmenter> {
-<<<<<<< HEAD
-    const { longSide, threads, device } = options;
-    checkViews({ ...(longSide !== undefined && { longSide }) });
-=======
-    const { longSide, preset, threads } = options;
+    const { longSide, preset, threads, device } = options;
     const views = {
       ...(preset !== undefined && viewsOfPreset(preset)),
       ...(longSide !== undefined && { longSide }),
     };
     checkViews(views);
->>>>>>> 27ae166 (ESPNetv2 with pyramids that never enlarge the map: same parameters, a fifth less time)
     const refiner = options.crf === undefined ? undefined : new Refiner(options.crf, threads);
     // The engine's thread starts while the model is read.
     const own = options.engine
