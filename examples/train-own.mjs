@@ -21,11 +21,11 @@ const recipe = training.checkRecipe({
 }, 'own');
 const [dataset, held] = [await training.openDataset(data, 'train'), await training.openDataset(data, 'val')];
 
-// The trunk of the model that ships knows photographs; the score layers for these classes start anew.
+// The trunk of a model that ships knows photographs; the score layers for these classes start anew.
 const network = findNetwork(recipe.network);
 const { parameters } = networkGraph(network, { classes: dataset.classes.length, size: network.inputSize });
 const expected = parameters.map(({ value: { name, shape } }) => ({ name, shape }));
-const { tensors: weights } = transplant(expected, (await training.loadModel()).tensors);
+const { tensors: weights } = transplant(expected, (await training.loadModel('voc-fcn-squeezenet')).tensors);
 
 const engine = createNodeEngine({ backend: 'auto' });
 const samples = new training.SampleBoard(run, held);

@@ -71,6 +71,8 @@ function drawn(source: HeatSource, size: Pair, { dense, stride }: HeatmapOptions
 /** Where the cells of a map lie on the network's input. */
 function placeOf(graph: Graph, size: Pair): { stride: Pair; first: Pair } {
   const { value } = graph.outputs[0]!;
+  // Pixel for pixel, however the enlargements before it lay their corners on each other.
+  if (value.shape[2] === size[0] && value.shape[3] === size[1]) return { stride: [1, 1], first: [0, 0] };
   const field = receptiveFields(graph).get(value);
   if (field) return field;
   // Behind operators that move places about, the map is taken to cover the picture evenly.

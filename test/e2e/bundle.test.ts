@@ -29,7 +29,7 @@ describe('the installed command', () => {
   it.each([
     ['by the network', []],
     ['with a CRF, whose threads have files of their own', ['--crf', 'w1=4,w2=3', '--long-side', '100']],
-    ['in tiles', ['--tile', '256']],
+    ['in tiles', ['--tile', '512']],
   ])('segments as the separate files do: %s', (_, options) => {
     const of = (command: string, name: string) => {
       const out = join(folder, name);

@@ -209,9 +209,10 @@ describe('SqueezeNet 1.0', () => {
 describe('a segmentation model', () => {
   it('its probabilities agree with its labels, and lie at the same places', async () => {
     const photo = new URL('../../examples/chelsea.jpg', import.meta.url);
-    await using segmenter = await Segmenter.load();
+    const model = 'voc-fcn-squeezenet';
+    await using segmenter = await Segmenter.load({ model });
     const { labels, width, height } = await segmenter.segment(photo);
-    const map = await draw(photo, await modelSource(undefined), { class: 'cat' });
+    const map = await draw(photo, await modelSource(model), { class: 'cat' });
     expect([map.kind, map.stride, map.class.index]).toEqual(['probability', 1, 8]);
     let agreed = 0;
     for (let y = 0; y < map.height; y++) {
@@ -222,7 +223,7 @@ describe('a segmentation model', () => {
       }
     }
     expect(agreed / map.values.length).toBeGreaterThan(0.97);
-    const low = await draw(photo, await modelSource(undefined), { class: 'cat', dense: 'coarse' });
+    const low = await draw(photo, await modelSource(model), { class: 'cat', dense: 'coarse' });
     expect([low.stride, low.width]).toEqual([4, Math.ceil(map.width / 4)]);
     for (const [row, column] of [
       [3, 5],
@@ -252,10 +253,11 @@ describe('is refused', () => {
   });
 
   it('a map that joins strides, an unknown output and one of features, by name', async () => {
-    const model = await modelSource(undefined);
+    const name = 'voc-fcn-squeezenet';
+    const model = await modelSource(name);
     await expect(draw(p, model, { class: 'cat', stride: 2 })).rejects.toMatchObject({ code: 'ERR_GRAPH' });
-    await expect(modelSource(undefined, 'pool9')).rejects.toThrow(/no output 'pool9'. It has .*fuse_fire8/);
-    await expect(modelSource(undefined, 'fire4')).rejects.toThrow(/'fire4' .* 256 features, expected the scores of 21/);
+    await expect(modelSource(name, 'pool9')).rejects.toThrow(/no output 'pool9'. It has .*fuse_fire8/);
+    await expect(modelSource(name, 'fire4')).rejects.toThrow(/'fire4' .* 256 features, expected the scores of 21/);
   });
 
   it('more memory than there is, before anything is run', async () => {
