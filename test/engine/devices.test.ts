@@ -27,7 +27,7 @@ function labelsOn(device: string, env: Readonly<Record<string, string>>) {
     const engine = createNodeEngine({ device: '${device}', threads: 2 });
     try {
       console.error('device', await engine.start());
-      const { network, tensors, description } = await loadModel();
+      const { network, tensors, description } = await loadModel('voc-fcn-squeezenet');
       const graph = predictionGraph(network, 21, { views: [[96, 144]], size: [96, 144], answers: ['labels'] });
       const program = await engine.compile(graph, { weights: tensors });
       const picture = await readPicture(new URL('../examples/chelsea.jpg', '${dist}'), { resize: { width: 144, height: 96 } });

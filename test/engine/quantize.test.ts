@@ -35,7 +35,7 @@ const picture = (seed: number): Tensor<'float32'> =>
 
 /** Those of the shipped model, or first weights, whose score layers are not zero. */
 async function weightsFor(network: Network): Promise<LoadedModel['tensors']> {
-  const shipped = await loadModel();
+  const shipped = await loadModel('voc-fcn-squeezenet');
   if (shipped.description.network === network.name) return dequantized(shipped.tensors);
   return initialize(networkGraph(network, { size: [height, width], auxiliary: false }).parameters, 3);
 }
@@ -120,7 +120,7 @@ describe('a calibrated network', () => {
 
 describe('the shipped model', () => {
   it('labels photographs on whole numbers as in float32', async () => {
-    const { description, tensors, network: shipped } = await loadModel();
+    const { description, tensors, network: shipped } = await loadModel('voc-fcn-squeezenet');
     const network = findNetwork(shipped.name);
     const float = dequantized(tensors);
     const images: Tensor<'float32'>[] = [];
