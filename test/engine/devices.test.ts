@@ -17,7 +17,7 @@ if (!hasSoftware)
 const dist = new URL('../../dist/', import.meta.url).href;
 
 /** The labels of a small photograph on a device, in a process of its own: what drivers see is set before it starts. */
-function labelsOn(device: string, env: Readonly<Record<string, string>>) {
+function labelsOn(device: string, env: Readonly<Record<string, string>>, model = 'voc-fcn-squeezenet') {
   const program = `
     import { createNodeEngine } from '${dist}engine/index.js';
     import { toTensor } from '${dist}data/normalize.js';
@@ -27,7 +27,7 @@ function labelsOn(device: string, env: Readonly<Record<string, string>>) {
     const engine = createNodeEngine({ device: '${device}', threads: 2 });
     try {
       console.error('device', await engine.start());
-      const { network, tensors, description } = await loadModel('voc-fcn-squeezenet');
+      const { network, tensors, description } = await loadModel('${model}');
       const graph = predictionGraph(network, 21, { views: [[96, 144]], size: [96, 144], answers: ['labels'] });
       const program = await engine.compile(graph, { weights: tensors });
       const picture = await readPicture(new URL('../examples/chelsea.jpg', '${dist}'), { resize: { width: 144, height: 96 } });
@@ -46,12 +46,20 @@ function labelsOn(device: string, env: Readonly<Record<string, string>>) {
 }
 
 describe('webgpu', () => {
-  it.skipIf(!hasSoftware)('gives the labels of the processor', () => {
-    const { answer, stderr } = labelsOn('webgpu', { LD_LIBRARY_PATH: folder, VK_ICD_FILENAMES: driver });
-    expect(stderr).toContain('device webgpu');
-    expect(new Set(answer).size).toBeGreaterThan(1);
-    expect(answer).toBe(labelsOn('cpu', {}).answer);
-  });
+  // Of the default model's: its groups of six channels were summed wrongly.
+  it.skipIf(!hasSoftware).each(['voc-fcn-squeezenet', 'voc-espnetv2'])(
+    'gives the labels of the processor: %s',
+    (model) => {
+      const { answer, stderr } = labelsOn('webgpu', { LD_LIBRARY_PATH: folder, VK_ICD_FILENAMES: driver }, model);
+      expect(stderr).toContain('device webgpu');
+      const expected = labelsOn('cpu', {}, model).answer;
+      expect(new Set(expected).size).toBeGreaterThan(1);
+      expect(answer.length).toBe(expected.length);
+      // Where two classes are about equal, rounding decides.
+      const differing = [...expected].filter((label, i) => answer[i] !== label).length;
+      expect(differing / expected.length).toBeLessThan(1e-3);
+    },
+  );
 
   it.skipIf(process.platform !== 'linux')('says what to install where no driver is', () => {
     const { answer } = labelsOn('webgpu', {
