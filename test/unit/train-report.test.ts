@@ -1,6 +1,6 @@
 /** @file The page of a run: complete in itself, honest about where the run stands, and safe with any name. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -163,7 +163,10 @@ describe('the pictures of a run', () => {
     for (const at of [5, 10]) await samples.add(at, 0, sample('p0'), new Uint8Array(width * height));
     await samples.start(7);
     expect((await samples.rows())[0]!.predictions.map((p) => p.update)).toEqual([5]);
+    const half = join(folders[0]!, 'samples', '.0-truth.png.b6bb0a0f2e38.part');
+    await writeFile(half, 'killed while it was written');
     await samples.start(-1);
     expect(await samples.rows()).toEqual([]);
+    await expect(access(half)).rejects.toThrow('ENOENT');
   });
 });

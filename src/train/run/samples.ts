@@ -3,7 +3,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset, Sample } from '../../data/dataset.js';
-import { makeFolder, readBytes, writeFileAtomic } from '../../files.js';
+import { makeFolder, readBytes, removeParts, writeFileAtomic } from '../../files.js';
 import { decodeLabelMap, encodeLabelMap, type LabelMap } from '../../image/index-png.js';
 import type { Palette } from '../../image/palette.js';
 import { type Axis, resampleLabels, resamplePicture } from '../../image/resample.js';
@@ -62,8 +62,10 @@ export class SampleBoard {
     this.#ids = new Map(spread(all, count));
   }
 
-  /** Takes away predictions after `update`: they will be made again. */
+  /** Takes away what a killed run left half-written, and predictions after `update`: they will be made again. */
   async start(update: number): Promise<void> {
+    await makeFolder(this.#folder);
+    await removeParts(this.#folder);
     for (const { name, at } of await this.#predictions()) {
       if (at > update) await rm(join(this.#folder, name), { force: true });
     }
