@@ -30,17 +30,6 @@ export interface Random {
 export function createRandom(seed: number, ...stream: number[]): Random {
   let [a, b, c, d] = mix([seed, ...stream]);
 
-  const bits = (): number => {
-    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    d = rotate(d, 11);
-    return result;
-  };
   const fill = (words: Uint32Array): void => {
     // Variables that no other function sees stay in registers.
     let [p, q, r, s] = [a, b, c, d];
@@ -55,6 +44,11 @@ export function createRandom(seed: number, ...stream: number[]): Random {
       s = rotate(s, 11);
     }
     [a, b, c, d] = [p, q, r, s];
+  };
+  const one = new Uint32Array(1);
+  const bits = (): number => {
+    fill(one);
+    return one[0]!;
   };
   const next = (): number => ((bits() >>> 5) * 2 ** 26 + (bits() >>> 6)) / 2 ** 53;
   const integer = (n: number): number => Math.floor(next() * n);

@@ -5,6 +5,7 @@ import type { GraphBuilder } from '../graph/builder.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Node, Parameter, Value } from '../graph/ir.js';
 import type { Shape } from '../graph/tensor.js';
+import { pruned } from '../surgery/prune.js';
 import { recompute, segmentsOf } from '../surgery/recompute.js';
 import { reluAfterConcat } from '../surgery/relu-after-concat.js';
 import { spellOutLoss } from '../surgery/spell-out-loss.js';
@@ -71,16 +72,10 @@ function beforeReshape(b: GraphBuilder, value: Value): Value {
  * layers after the others: each is made as soon as it can be, and its maps are let go.
  */
 function ordered(graph: Graph): Graph {
-  const read = new Set<Value>();
-  const outputs = new Set(graph.outputs.map((o) => o.value));
-  const [inner, ends]: [Node[], Node[]] = [[], []];
-  for (const node of graph.nodes.toReversed()) {
-    const isRead = node.outputs.some((v) => read.has(v));
-    if (!isRead && !node.outputs.some((v) => outputs.has(v))) continue;
-    for (const v of node.inputs) if (v) read.add(v);
-    (isRead ? inner : ends).push(node);
-  }
-  return { ...graph, nodes: [...inner.reverse(), ...ends] };
+  const { nodes, ...rest } = pruned(graph);
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  const isEnd = (node: Node) => !node.outputs.some((v) => read.has(v));
+  return { ...rest, nodes: [...nodes.filter((node) => !isEnd(node)), ...nodes.filter(isEnd).toReversed()] };
 }
 
 /** The weighted sum of the losses of all outputs that are trained. */
