@@ -215,13 +215,15 @@ export function winogradConv(
   a: ConvAttributes,
 ) {
   const t = tilingOf(x, [y[2]!, y[3]!], a);
-  const maps = partsOf(w, 0).map(([from, to]) => {
+  const parts = partsOf(w, 0);
+  const kernels = parts.map(([from, to]) => {
     const own = b.slice(w, [0], [from], [to]);
-    const kernels = b.transpose(transformedKernels(b, own, matrices.kernels, 'of_kernels'), swapped);
-    const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
-    const products = b.op('MatMul', [tiles, kernels], {});
-    return finished(b, products, t, bias && b.slice(bias, [0], [from], [to]));
+    return b.transpose(transformedKernels(b, own, matrices.kernels, 'of_kernels'), swapped);
   });
+  const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
+  const maps = parts.map(([from, to], i) =>
+    finished(b, b.op('MatMul', [tiles, kernels[i]!], {}), t, bias && b.slice(bias, [0], [from], [to])),
+  );
   return b.concat(maps, 1);
 }
 
@@ -232,11 +234,11 @@ export function winogradConv(
 export function winogradBack(b: GraphBuilder, x: Value, w: Value, size: readonly [number, number], a: ConvAttributes) {
   const t = tilingOf(x, size, a);
   const turned = matrices.kernels.map((row) => row.toReversed());
-  const maps = partsOf(w, 1).map(([from, to]) => {
-    const kernels = transformedKernels(b, b.slice(w, [1], [from], [to]), turned, 'of_turned_kernels');
-    const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
-    return finished(b, b.op('MatMul', [tiles, kernels], {}), t, undefined);
-  });
+  const kernels = partsOf(w, 1).map(([from, to]) =>
+    transformedKernels(b, b.slice(w, [1], [from], [to]), turned, 'of_turned_kernels'),
+  );
+  const tiles = transform(b, matrices.cells, tilesOf(b, x, t, cells, t.begin), 'of_cells', x.shape[1]!);
+  const maps = kernels.map((part) => finished(b, b.op('MatMul', [tiles, part], {}), t, undefined));
   return b.concat(maps, 1);
 }
 
