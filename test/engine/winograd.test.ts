@@ -60,6 +60,9 @@ const cases: Case[] = [
   { x: [1, 448, 37, 39], out: 448, pad: 2, dilation: 2 },
   { x: [1, 448, 41, 41], out: 448, pad: [1, 2, 3, 0], dilation: 3 },
   { x: [1, 256, 40, 40], out: 256 },
+  // So wide that their kernels are made in parts, cut along the wider side.
+  { x: [1, 512, 24, 24], out: 640, pad: 1 },
+  { x: [1, 640, 24, 24], out: 512, pad: 1 },
 ];
 
 describe("Winograd's form", () => {
