@@ -1,5 +1,6 @@
 /** @file The narrow waist between the host and a runtime: sessions that read and fill typed arrays. */
 
+import type { Graph } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
 export interface SessionOptions {
@@ -35,6 +36,8 @@ export interface Session {
 
 export interface Backend {
   readonly device: string;
+  /** The graph as this runtime computes it right, or faster, with the weights it will get: the same numbers up to rounding. */
+  adapt(graph: Graph, weights: NamedTensors): Graph;
   createSession(model: Uint8Array, external: readonly ExternalData[], options: SessionOptions): Promise<Session>;
   /** Frees what the sessions shared. They are disposed by then. */
   close?(): Promise<void>;

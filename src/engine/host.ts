@@ -7,7 +7,6 @@ import type { Backend, Session } from './backend.js';
 import type { Opening } from './backends.js';
 import type { Place } from './engine.js';
 import type { ProgramSpec, RequestKind, Requests } from './protocol.js';
-import { withoutOddGroups } from './webgpu-groups.js';
 import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
 
 interface Program {
@@ -141,8 +140,7 @@ export class Host {
     const updates = updatesOf(graph, inputs, spec.updates ?? {});
     const backend = await this.#backend;
     if (!backend) throw internal('a program came before the backend');
-    const runnable = backend.device === 'webgpu' ? withoutOddGroups(graph) : graph;
-    const { model, externalData } = writeOnnx(runnable, { weights, external: true });
+    const { model, externalData } = writeOnnx(backend.adapt(graph, weights), { weights, external: true });
     const session = await backend.createSession(model, externalData, spec.session);
     for (const u of updates) state?.promised.add(u.tensor);
     const kept = new Set(updates.map((u) => u.output));

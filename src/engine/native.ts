@@ -6,6 +6,7 @@
 import { PixelwiseError } from '../errors.js';
 import { dtypeNumber, dtypeOf } from '../graph/onnx/tensors.js';
 import { type DType, type NamedTensors, type Shape, type Tensor, zeros } from '../graph/tensor.js';
+import { forProcessor } from '../surgery/for-processor.js';
 import { type Backend, type ExternalData, type Session, type SessionOptions, spinning } from './backend.js';
 import { loadOrtApi, type OrtApi, type Pointer } from './ort-api.js';
 import { checkFeedable } from './ort-errors.js';
@@ -180,6 +181,7 @@ export async function nativeBackend(): Promise<Backend> {
   const runtime: Runtime = { api, env, memory };
   return {
     device: 'native',
+    adapt: forProcessor,
     async createSession(model, external, o): Promise<Session> {
       const what = 'compile the graph';
       const options = api.make(what, 'CreateSessionOptions');

@@ -2,8 +2,10 @@
 
 import * as ort from 'onnxruntime-node';
 import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '../graph/tensor.js';
+import { forProcessor } from '../surgery/for-processor.js';
 import { type Backend, type Session, spinning } from './backend.js';
 import { checkFeedable, ortFailure } from './ort-errors.js';
+import { withoutOddGroups } from './webgpu-groups.js';
 
 type OrtType = ort.Tensor.Type;
 
@@ -23,9 +25,17 @@ function fromOrt(t: ort.Tensor): Tensor {
 /** onnxruntime-node's name of what it computes on. */
 export type Provider = 'cpu' | 'webgpu' | 'cuda';
 
+/** What each provider wants of a graph. */
+const adaptation: Readonly<Record<Provider, Backend['adapt']>> = {
+  cpu: forProcessor,
+  webgpu: withoutOddGroups,
+  cuda: (graph) => graph,
+};
+
 /** What a provider has no kernel for runs on the processor, inside the same session. */
 export const ortBackend = (provider: Provider): Backend => ({
   device: provider,
+  adapt: adaptation[provider],
   async createSession(model, external, { threads }): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [provider],
