@@ -26,9 +26,6 @@ interface Done extends FileSegmentation {
   readonly seconds: number;
 }
 
-/** Pictures under way at a time: one is decoded or written while the network works on another. */
-const concurrency = 2;
-
 /** What a picture consists of, one line per class. */
 export const classLines = (result: Pick<FileSegmentation, 'classes'>): string[] =>
   result.classes.map((c) => `  ${percent(c.share).padStart(7)}  ${c.name.padEnd(12)} ${bar(c.share, c.color)}`);
@@ -67,7 +64,8 @@ export async function segmentFiles(
 ): Promise<FilesDone> {
   let [succeeded, failed] = [0, 0];
   try {
-    for await (const { index, input, result, error } of inOrder(inputs, concurrency, (i) => one(i, o), o.signal)) {
+    const work = inOrder(inputs, o.segmenter.concurrency, (i) => one(i, o), o.signal);
+    for await (const { index, input, result, error } of work) {
       if (result) {
         succeeded++;
         print(o.json ? asJson(input.path, result, o.segmenter.model.network) : report(input.path, result));

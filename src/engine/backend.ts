@@ -5,6 +5,11 @@ import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
 export interface SessionOptions {
   readonly threads: number;
+  /**
+   * Give every map's memory back after its use, instead of keeping all of it for the next run; false by default. As fast for small
+   * maps, and many sessions then take little more memory than their weights.
+   */
+  readonly lean?: boolean;
 }
 
 /**

@@ -24,8 +24,14 @@ export interface EngineOptions {
   readonly device?: DeviceName;
   /** Default `node`. */
   readonly backend?: BackendName;
-  /** Threads inside one run; by default all that the process may use. */
+  /** Threads of the engine; by default all that the process may use. */
   readonly threads?: number;
+  /**
+   * Runs that go on at the same time, for throughput; 1 by default. The threads are shared out among them, and each has its own
+   * copy of the weights. Programs with a state, with weights handed over, or with so many that copies do not pay, run one at a
+   * time all the same, with all threads.
+   */
+  readonly lanes?: number;
 }
 
 export interface CompileOptions {
@@ -81,6 +87,8 @@ export interface Engine {
   /** What runs here, for logs: `cpu`, `native` for the C API, `webgpu` or `cuda`; with `auto`, known for sure after `start`. */
   readonly device: string;
   readonly threads: number;
+  /** Runs that go on at the same time. */
+  readonly lanes: number;
   /** Waits until the device runs, and names it. Programs wait for it by themselves. @throws ERR_DEVICE, ERR_ENGINE */
   start(): Promise<string>;
   createState(tensors: NamedTensors, options?: TransferOptions): Promise<State>;

@@ -153,6 +153,7 @@ function configure({ api }: Runtime, options: Pointer, external: readonly Extern
   withoutBufferReuse(api, options);
   // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
   api.call(what, 'DisableMemPattern', options);
+  if (o.lean) api.call(what, 'DisableCpuMemArena', options);
   if (external.length > 0) {
     api.call(
       what,

@@ -8,6 +8,8 @@ import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph
 import { threadFlags } from '../threads.js';
 import type { Opening } from './backends.js';
 import type { CompileOptions, Engine, EngineOptions, Program, RunOptions, State, TransferOptions } from './engine.js';
+import { Lanes } from './lanes.js';
+import { isLean } from './memory.js';
 import { nativeByDefault } from './ort-library.js';
 import type { Answer, RequestKind, Requests, Stop } from './protocol.js';
 import { buffersOf, copyOf } from './transfer.js';
@@ -141,39 +143,59 @@ function checkFeeds(graph: Graph, feeds: Readonly<Record<string, Tensor>>): void
   }
 }
 
-class NodeProgram implements Program {
-  /** Runs wait here, so that one that is called off before its turn never starts. */
-  #turn: Promise<unknown> = Promise.resolve();
+/** A program's number in the thread of its lane. */
+interface Copy {
+  readonly thread: Thread;
+  readonly id: number;
+}
 
-  constructor(
-    readonly thread: Thread,
-    readonly id: number,
-    readonly graph: Graph,
-  ) {}
+class NodeProgram implements Program {
+  readonly #lanes: Lanes;
+  readonly #graph: Graph;
+  readonly #compile: (lane: number) => Promise<Copy>;
+  /** By lane; beyond the first they are made when a run comes there. */
+  readonly #copies: Promise<Copy>[];
+
+  constructor(lanes: Lanes, graph: Graph, compile: (lane: number) => Promise<Copy>, count: number) {
+    this.#lanes = lanes;
+    this.#graph = graph;
+    this.#compile = compile;
+    this.#copies = new Array(count);
+    this.#copies[0] = compile(0);
+  }
+
+  /** Compiled for at least one lane. */
+  async ready(): Promise<this> {
+    await this.#copies[0];
+    return this;
+  }
 
   async run(feeds: Readonly<Record<string, Tensor>>, options: RunOptions = {}): Promise<Record<string, Tensor>> {
-    checkFeeds(this.graph, feeds);
+    checkFeeds(this.#graph, feeds);
     const { signal } = options;
     signal?.throwIfAborted();
     const { transferFeeds = false } = options;
     const entries = Object.entries(feeds);
     const names = new Set(transferFeeds === true ? [] : transferFeeds || []);
     const handed = transferFeeds === true ? entries : entries.filter(([name]) => names.has(name));
-    const mine = this.#turn.then(() => {
+    // Runs wait for a lane, so that one that is called off before its turn never starts.
+    const mine = this.#lanes.use(this.#copies.length, async (lane) => {
       signal?.throwIfAborted();
-      return this.thread.ask(
-        'run',
-        { program: this.id, feeds: entries, mayStop: signal !== undefined },
-        buffersOf(handed),
-        signal,
-      );
+      this.#copies[lane] ??= this.#compile(lane);
+      const { thread, id } = await this.#copies[lane];
+      const request = { program: id, feeds: entries, mayStop: signal !== undefined };
+      return thread.ask('run', request, buffersOf(handed), signal);
     });
-    this.#turn = mine.catch(() => undefined);
     return Object.fromEntries(await untilAborted(mine, signal));
   }
 
   async dispose(): Promise<void> {
-    await this.thread.ask('disposeProgram', { program: this.id });
+    const dispose = async (copy: Promise<Copy>): Promise<void> => {
+      const { thread, id } = await copy;
+      await thread.ask('disposeProgram', { program: id });
+    };
+    // One that could not be compiled has told whoever ran it.
+    await Promise.allSettled(this.#copies.filter(() => true).map(dispose));
   }
 }
 
@@ -187,41 +209,62 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
+/** Bytes that the weights of one program may take in all lanes together. */
+const mostCopied = 2 ** 28;
+
 class NodeEngine implements Engine {
   readonly threads: number;
-  readonly #thread: Thread;
+  readonly lanes: number;
+  readonly #lanes: Lanes;
+  readonly #opening: Opening;
+  /** One for every lane; those after the first begin with the first program that runs there. */
+  readonly #workers: Thread[];
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
-    const { backend = 'node', device = 'cpu' } = options;
-    this.#thread = new Thread({ backend, device, threads: this.threads });
+    const { backend = 'node', device = 'cpu', lanes = 1 } = options;
+    this.lanes = device === 'cpu' ? Math.max(1, Math.min(lanes, this.threads)) : 1;
+    this.#lanes = new Lanes(this.lanes);
+    this.#opening = { backend, device, threads: this.threads };
+    this.#workers = [new Thread(this.#opening)];
+  }
+
+  get #first(): Thread {
+    return this.#workers[0]!;
   }
 
   get device(): string {
-    return this.#thread.device;
+    return this.#first.device;
   }
 
   start(): Promise<string> {
-    return this.#thread.started;
+    return this.#first.started;
   }
 
   async createState(tensors: NamedTensors, options: TransferOptions = {}): Promise<State> {
     const entries = options.transfer ? [...tensors] : await copyOf(tensors);
-    const id = await this.#thread.ask('createState', { tensors: entries }, buffersOf(entries));
-    return new NodeState(this.#thread, id);
+    const id = await this.#first.ask('createState', { tensors: entries }, buffersOf(entries));
+    return new NodeState(this.#first, id);
   }
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
     const { weights = new Map(), transferWeights, state, places = {}, updates = {} } = options;
-    const entries = transferWeights ? [...weights] : await copyOf(weights);
-    const session = { threads: this.threads };
-    const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
-    const id = await this.#thread.ask('compile', { spec }, buffersOf(entries));
-    return new NodeProgram(this.#thread, id, graph);
+    const bytes = [...weights.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
+    const isAlone = state !== undefined || transferWeights || bytes * this.lanes > mostCopied;
+    const lanes = isAlone ? 1 : this.lanes;
+    const session = { threads: Math.floor(this.threads / lanes), lean: state === undefined && isLean(graph) };
+    const compiled = async (lane: number): Promise<Copy> => {
+      this.#workers[lane] ??= new Thread(this.#opening);
+      const thread = this.#workers[lane];
+      const entries = transferWeights ? [...weights] : await copyOf(weights);
+      const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
+      return { thread, id: await thread.ask('compile', { spec }, buffersOf(entries)) };
+    };
+    return new NodeProgram(this.#lanes, graph, compiled, lanes).ready();
   }
 
-  close(): Promise<void> {
-    return this.#thread.close();
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((w) => w.close()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -36,7 +36,7 @@ const adaptation: Readonly<Record<Provider, Backend['adapt']>> = {
 export const ortBackend = (provider: Provider): Backend => ({
   device: provider,
   adapt: adaptation[provider],
-  async createSession(model, external, { threads }): Promise<Session> {
+  async createSession(model, external, { threads, lean = false }): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [provider],
       intraOpNumThreads: threads,
@@ -46,6 +46,7 @@ export const ortBackend = (provider: Provider): Backend => ({
       logSeverityLevel: 3,
       // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
       enableMemPattern: false,
+      enableCpuMemArena: !lean,
       externalData: external.map(({ path, data }) => ({ path, data })),
       extra: { session: { intra_op: spinning } },
     }).catch((cause: unknown) => {

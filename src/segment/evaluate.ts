@@ -6,6 +6,7 @@ import { type PictureCounts, pictureCounts } from '../metrics/bootstrap.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { type AbsentRule, type Scores, scores } from '../metrics/scores.js';
 import { type ClassMatch, matchClasses, translated } from './class-match.js';
+import { inOrder } from './in-order.js';
 import { checkViews, labelPicture, type WholeOptions } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
@@ -30,7 +31,10 @@ export interface Evaluation {
   readonly match: ClassMatch;
   /** What each picture adds to the counts of its classes, in the data set's order. */
   readonly pictures: readonly PictureCounts[];
-  /** What labeling each picture took, from decoded pixels to labels; the first of a size compiles the network for it. */
+  /**
+   * What labeling each picture took, from decoded pixels to labels; the first of a size compiles the network for it. On an engine
+   * with several lanes pictures wait for one another.
+   */
   readonly milliseconds: readonly number[];
 }
 
@@ -52,16 +56,23 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
   const milliseconds: number[] = [];
   const imagesWithClass = new Array<number>(count).fill(0);
   try {
-    for (let i = 0; i < dataset.ids.length; i++) {
-      options.signal?.throwIfAborted();
+    const labeled = async (i: number) => {
       const sample = await dataset.load(i);
-      const { picture, labels } = sample;
       const began = performance.now();
-      const answered = await labelPicture(predictor, picture, description, {
+      const answered = await labelPicture(predictor, sample.picture, description, {
         ...options,
         ...(sample.inputs && { inputs: sample.inputs }),
       });
-      milliseconds.push(performance.now() - began);
+      return { sample, answered, time: performance.now() - began };
+    };
+    const { lanes } = options.engine;
+    // Where one picture has the engine to itself its time is what it takes; else the next ones wait at the door.
+    const work = inOrder(dataset.ids.keys(), lanes === 1 ? 1 : lanes + 2, labeled, options.signal);
+    for await (const { index: i, result, error } of work) {
+      if (!result) throw error;
+      const { sample, answered, time } = result;
+      const { labels } = sample;
+      milliseconds.push(time);
       const predicted = translated(answered, match);
       const own = new ConfusionMatrix(counted);
       own.add(labels.data, predicted);

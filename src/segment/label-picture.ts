@@ -66,6 +66,7 @@ export const rowsAtOnce = (width: number): number => Math.max(1, Math.floor(pixe
 
 /** Rows `[top, bottom)` of labels at another size, by nearest: they are names, not amounts. */
 function enlargedRows(labels: Uint8Array, from: Size, to: Size, top: number, bottom: number): Uint8Array {
+  if (from.width === to.width && from.height === to.height) return labels.subarray(top * to.width, bottom * to.width);
   const out = new Uint8Array(to.width * (bottom - top));
   const columns = Uint32Array.from({ length: to.width }, (_, x) => Math.floor(((x + 0.5) * from.width) / to.width));
   let at = 0;

@@ -5,6 +5,7 @@
 
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
+import type { Shape } from '../graph/tensor.js';
 import { checkSize, inputChannels, type Network } from '../nets/network.js';
 import { fullSize, mostProbable } from '../surgery/label-tail.js';
 import { pruned } from '../surgery/prune.js';
@@ -55,6 +56,41 @@ function meanProbabilities(b: GraphBuilder, scores: readonly Value[], flip: bool
   });
   const sum = parts.reduce((x, y) => b.add(x, y));
   return parts.length === 1 ? sum : b.mul(sum, b.scalar(1 / parts.length));
+}
+
+/** The small map that a network's last layer only enlarges, and how it does. */
+export interface Seam {
+  readonly shape: Shape;
+  readonly alignCorners: boolean;
+}
+
+/**
+ * The graph up to the small map of a view, output `small` float32 [1, C, h, w], where the network ends with an interpolation.
+ * Networks are slow to compile, interpolations are not: pictures of many sizes are often seen at few.
+ *
+ * @throws ERR_SHAPE for a view that the network cannot run on
+ */
+export function smallGraph(
+  network: Network,
+  classes: number,
+  view: Pair,
+): { readonly graph: Graph; readonly seam: Seam } | undefined {
+  checkSize(network, view);
+  const b = new GraphBuilder(`${network.name}-small`);
+  const image = b.input(viewName(0), 'float32', [1, inputChannels(network), ...view]);
+  const last = b.producerOf(network.build(b, image, { classes, auxiliary: false }).scores);
+  if (last?.op !== 'Resize' || last.attributes.mode !== 'linear') return undefined;
+  const small = last.inputs[0]!;
+  b.output('small', small);
+  const alignCorners = last.attributes.coordinate_transformation_mode === 'align_corners';
+  return { graph: pruned(b.finish()), seam: { shape: small.shape, alignCorners } };
+}
+
+/** The graph from a small map to `labels` of the given size, as `predictionGraph` has it behind the network. */
+export function enlargingGraph({ shape, alignCorners }: Seam, size: Pair): Graph {
+  const b = new GraphBuilder('enlarged-labels');
+  b.output('labels', mostProbable(b, b.resize(b.input('small', 'float32', shape), size, alignCorners)));
+  return b.finish();
 }
 
 /**

@@ -2,25 +2,35 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { Engine, Program, State } from '../engine/engine.js';
+import { keptBytesOf } from '../engine/memory.js';
 import { internal } from '../errors.js';
-import { widestNodeBytes } from '../graph/counting.js';
 import type { Graph, Pair } from '../graph/ir.js';
 import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import { type Network, nearestSide } from '../nets/network.js';
-import { type AnswerKind, predictionGraph, type Question, viewName } from './prediction.js';
+import {
+  type AnswerKind,
+  enlargingGraph,
+  predictionGraph,
+  type Question,
+  type Seam,
+  smallGraph,
+  viewName,
+} from './prediction.js';
 
 /** What the programs that are kept may hold on to; the one in use may take more. */
 const keptBytes = 2 ** 30;
-/** ONNX Runtime's arena, by the inputs and outputs of the largest node. */
-const arena = 3;
-
 interface Entry {
   readonly program: Promise<Program>;
   /** Its copy of the weights, and the memory for its maps. */
   readonly bytes: number;
   /** Calls that wait for it or run it: until they end it may not be disposed of. */
   users: number;
+}
+
+interface Found {
+  readonly key: string;
+  readonly entry: Entry;
 }
 
 /** What is asked about the views that come along with it. */
@@ -45,6 +55,8 @@ export class Predictor {
   readonly #budget: number;
   /** By question, the one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
+  /** By size of the view, where the network ends with an interpolation. */
+  readonly #seams = new Map<string, Seam>();
   /** A program is bound to its memory: each has a number. */
   readonly #memories = new WeakMap<State, number>();
   #nextMemory = 1;
@@ -79,45 +91,82 @@ export class Predictor {
     asked: Asked<K>,
     options: AskOptions = {},
   ): Promise<Answers<K>> {
-    const { signal, feeds = {}, memory } = options;
+    const { feeds = {}, memory } = options;
     const sizes = views.map((v): Pair => [v.shape[2]!, v.shape[3]!]);
-    const [key, entry] = this.#entry({ ...asked, views: sizes }, memory);
-    entry.users++;
+    let tensors: Readonly<Record<string, Tensor>> = {
+      ...Object.fromEntries(views.map((v, i) => [viewName(i), v])),
+      ...feeds,
+    };
+    const steps = this.#steps(sizes, asked, memory);
+    for (const { entry } of steps) entry.users++;
     try {
-      const program = await entry.program.catch((error: unknown) => {
-        // A size that the network refuses must not stay.
-        if (this.#entries.get(key) === entry) this.#entries.delete(key);
-        throw error;
-      });
-      const images = Object.fromEntries(views.map((v, i) => [viewName(i), v]));
-      const found = await program.run({ ...images, ...feeds }, { transferFeeds: true, ...(signal && { signal }) });
-      return Object.fromEntries(
-        asked.answers.map((kind) => {
-          const answer = found[kind];
-          if (!answer) throw internal(`a program did not answer '${kind}'`);
-          return [kind, answer.data];
-        }),
-      ) as unknown as Answers<K>;
+      for (const step of steps) tensors = await this.#run(step, tensors, options);
     } finally {
-      entry.users--;
+      for (const { entry } of steps) entry.users--;
       this.#evict();
     }
+    return Object.fromEntries(
+      asked.answers.map((kind) => {
+        const answer = tensors[kind];
+        if (!answer) throw internal(`a program did not answer '${kind}'`);
+        return [kind, answer.data];
+      }),
+    ) as unknown as Answers<K>;
   }
 
   /** Begins to compile what will be asked about views of these sizes, unless it is there already. */
   prepare(views: readonly Pair[], asked: Asked<AnswerKind>, memory?: State): void {
-    const [, { program }] = this.#entry({ ...asked, views }, memory);
-    // Whoever asks meets the error.
-    program.catch(() => undefined);
+    try {
+      for (const { entry } of this.#steps(views, asked, memory)) entry.program.catch(() => undefined);
+    } catch {
+      // Whoever asks meets the error.
+    }
   }
 
-  /** The program for a question, which counts as asked just now. */
-  #entry(question: Question, memory: State | undefined): readonly [key: string, entry: Entry] {
+  async #run(
+    { key, entry }: Found,
+    feeds: Readonly<Record<string, Tensor>>,
+    { signal }: AskOptions,
+  ): Promise<Record<string, Tensor>> {
+    const program = await entry.program.catch((error: unknown) => {
+      // A size that the network refuses must not stay.
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      throw error;
+    });
+    return program.run(feeds, { transferFeeds: true, ...(signal && { signal }) });
+  }
+
+  /**
+   * The programs that answer one after the other. The labels of a single view take two where the network ends with an
+   * interpolation: one for the size of the view, which is slow to compile, and one for that of the labels.
+   */
+  #steps(views: readonly Pair[], asked: Asked<AnswerKind>, memory: State | undefined): Found[] {
+    const { answers, flip, smoothing, size } = asked;
+    const [view] = views;
+    const isPlain = answers.join() === 'labels' && views.length === 1 && !flip && smoothing === undefined;
+    if (view && isPlain) {
+      const key = `small ${view.join('x')}`;
+      const draw = () => smallGraph(this.network, this.#classes, view);
+      const drawn = this.#seams.has(key) ? undefined : draw();
+      if (drawn) this.#seams.set(key, drawn.seam);
+      const seam = this.#seams.get(key);
+      if (seam) {
+        const small = this.#entry(key, () => (drawn ?? draw())!.graph, this.#tensors);
+        return [small, this.#entry(`${JSON.stringify(seam)} ${size.join('x')}`, () => enlargingGraph(seam, size))];
+      }
+    }
+    const question = { ...asked, views };
     const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
-    const entry = this.#entries.get(key) ?? this.#begin(question, memory);
+    const draw = () => predictionGraph(this.network, this.#classes, question);
+    return [this.#entry(key, draw, this.#tensors, memory)];
+  }
+
+  /** The program of a key, which counts as asked just now. */
+  #entry(key: string, draw: () => Graph, weights?: NamedTensors, memory?: State): Found {
+    const entry = this.#entries.get(key) ?? this.#begin(draw, weights, memory);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    return [key, entry];
+    return { key, entry };
   }
 
   /** A place for the averages of frames of one size, empty at first. */
@@ -129,21 +178,21 @@ export class Predictor {
     return memory;
   }
 
-  #begin(question: Question, memory: State | undefined): Entry {
+  #begin(draw: () => Graph, weights: NamedTensors | undefined, memory: State | undefined): Entry {
     try {
-      const graph = predictionGraph(this.network, this.#classes, question);
-      const bytes = this.#weightBytes + arena * widestNodeBytes(graph);
-      return { program: this.#compile(graph, memory), bytes, users: 0 };
+      const graph = draw();
+      const bytes = (weights ? this.#weightBytes : 0) + keptBytesOf(graph);
+      return { program: this.#compile(graph, weights, memory), bytes: bytes * this.#engine.lanes, users: 0 };
     } catch (error) {
       return { program: Promise.reject(error), bytes: 0, users: 0 };
     }
   }
 
-  async #compile(graph: Graph, memory: State | undefined): Promise<Program> {
+  async #compile(graph: Graph, weights: NamedTensors | undefined, memory: State | undefined): Promise<Program> {
     // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
     await setImmediate();
     return this.#engine.compile(graph, {
-      weights: this.#tensors,
+      ...(weights && { weights }),
       ...(memory && { state: memory, updates: { average: 'previous' } }),
     });
   }

@@ -59,7 +59,7 @@ export interface SegmentOptions extends ViewOptions, FurtherInputs {
 }
 
 export interface SegmentAllOptions extends Omit<SegmentOptions, keyof FurtherInputs> {
-  /** Pictures under way at a time; 2 by default, so that one is decoded while the network works on another. */
+  /** Pictures under way at a time; by default two more than the engine has lanes, which are decoded while the network works on others. */
   readonly concurrency?: number;
 }
 
@@ -120,6 +120,9 @@ export class Segmenter {
   readonly #engine: Engine;
   readonly #ownsEngine: boolean;
   readonly #predictor: Predictor;
+  readonly #loaded: LoadedModel;
+  /** For many pictures, as soon as there are many: as many at a time as there are threads. */
+  #many: { readonly engine: Engine; readonly predictor: Predictor } | undefined;
   /** Of every picture that is not asked for otherwise. */
   readonly #views: ViewOptions;
   readonly #refiner: Refiner | undefined;
@@ -135,7 +138,8 @@ export class Segmenter {
     this.model = loaded.description;
     this.#engine = engine;
     this.#ownsEngine = ownsEngine;
-    this.#predictor = new Predictor(engine, loaded.network, loaded.description.classes.length, loaded.tensors);
+    this.#loaded = loaded;
+    this.#predictor = this.#predictorOn(engine);
     this.#views = views;
     this.#refiner = refiner;
   }
@@ -166,9 +170,31 @@ export class Segmenter {
     }
   }
 
+  #predictorOn(engine: Engine): Predictor {
+    const { network, description, tensors } = this.#loaded;
+    return new Predictor(engine, network, description.classes.length, tensors);
+  }
+
+  /** Where many pictures go: one run per thread at a time, which together do more than one run with all threads. */
+  #forMany(): { readonly engine: Engine; readonly predictor: Predictor } {
+    const { threads, device } = this.#engine;
+    const isShared = !this.#ownsEngine || threads === 1 || (device !== 'cpu' && device !== 'native');
+    if (isShared) return { engine: this.#engine, predictor: this.#predictor };
+    if (!this.#many) {
+      const engine = createNodeEngine({ threads, lanes: threads });
+      this.#many = { engine, predictor: this.#predictorOn(engine) };
+    }
+    return this.#many;
+  }
+
   /** What the network runs on. */
   get device(): string {
     return this.#engine.device;
+  }
+
+  /** Pictures that are worth having under way at a time: with fewer, the engine waits for pictures. */
+  get concurrency(): number {
+    return this.#engine.lanes + 2;
   }
 
   #check(options: SegmentOptions): void {
@@ -195,14 +221,18 @@ export class Segmenter {
    * @throws ERR_IMAGE or ERR_FILE naming the picture, ERR_USAGE for impossible options, and where the network reads depth or
    *   HHA that is not given; the signal's reason
    */
-  async segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
+  segment(input: ImageInput, options: SegmentOptions = {}): Promise<Segmentation> {
+    return this.#segment(this.#predictor, input, options);
+  }
+
+  async #segment(predictor: Predictor, input: ImageInput, options: SegmentOptions): Promise<Segmentation> {
     this.#check(options);
     const kind = scoreKind(this.#own(options));
     const limit = options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels };
     const picture = await readPicture(input, limit);
-    if (options.tile !== undefined) return this.#inTiles(picture, options);
+    if (options.tile !== undefined) return this.#inTiles(predictor, picture, options);
     const how = await this.#beside(options, picture);
-    const { labels, scores, ...size } = await labelWhole(this.#predictor, rowsOf(picture), this.model, kind, how);
+    const { labels, scores, ...size } = await labelWhole(predictor, rowsOf(picture), this.model, kind, how);
     return new Segmentation(picture, await atSizeOf(picture, labels, size), this.model, {
       notes: pictureNotes(picture),
       ...(kind && scores && { scores: { kind, ...size, classes: this.model.classes.length, data: scores } }),
@@ -221,10 +251,10 @@ export class Segmenter {
     return planTiles(this.#predictor.network, this.model.classes.length, size, tile, severalViews);
   }
 
-  async #inTiles(picture: Picture, options: SegmentOptions): Promise<Segmentation> {
+  async #inTiles(predictor: Predictor, picture: Picture, options: SegmentOptions): Promise<Segmentation> {
     const tiling = await this.#tiling(picture, options);
     const labels = new Uint8Array(picture.width * picture.height);
-    for await (const band of labelBands(this.#predictor, rowsOf(picture), this.model, tiling, options)) {
+    for await (const band of labelBands(predictor, rowsOf(picture), this.model, tiling, options)) {
       labels.set(band.labels, band.top * picture.width);
     }
     const notes = [...pictureNotes(picture), ...(tiling.note ? [tiling.note] : [])];
@@ -261,16 +291,17 @@ export class Segmenter {
     inputs: Iterable<I> | AsyncIterable<I>,
     options: SegmentAllOptions = {},
   ): AsyncGenerator<Outcome<I, Segmentation>, void, undefined> {
-    const { concurrency = 2, ...each } = options;
+    const { engine, predictor } = this.#forMany();
+    const { concurrency = engine.lanes + 2, ...each } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
     }
     this.#check(options);
-    yield* inOrder(inputs, concurrency, (input) => this.segment(input, each), options.signal);
+    yield* inOrder(inputs, concurrency, (input) => this.#segment(predictor, input, each), options.signal);
   }
 
   /**
-   * Segments the frames of a video in order, two at a time. With smoothing, what is seen is averaged over time inside the
+   * Segments the frames of a video in order, several at a time. With smoothing, what is seen is averaged over time inside the
    * engine; frames must then have one size.
    *
    * @throws what the frames' iterator throws, ERR_SHAPE for a frame of another size; the signal's reason
@@ -282,15 +313,18 @@ export class Segmenter {
     this.#check(options);
     const { smoothing = 0, signal, ...views } = options;
     const one = { ...this.#own(views), ...(signal && { signal }) };
-    const memory = new FrameMemory(this.#predictor, smoothing);
+    // One after the other, each run has all threads.
+    const isAlone = smoothing > 0;
+    const { engine, predictor } = isAlone ? { engine: this.#engine, predictor: this.#predictor } : this.#forMany();
+    const memory = new FrameMemory(predictor, smoothing);
     try {
       const work = async (picture: Picture): Promise<LabeledFrame> => {
         const past = await memory.of(picture);
         const how = { ...one, ...past };
-        const labeled = await labelWhole(this.#predictor, rowsOf(picture), this.model, undefined, how);
+        const labeled = await labelWhole(predictor, rowsOf(picture), this.model, undefined, how);
         return { picture, labels: await atSizeOf(picture, labeled.labels, labeled) };
       };
-      for await (const { result, error } of inOrder(frames, smoothing > 0 ? 1 : 2, work, signal)) {
+      for await (const { result, error } of inOrder(frames, isAlone ? 1 : engine.lanes + 2, work, signal)) {
         if (!result) throw error;
         yield result;
       }
@@ -302,6 +336,7 @@ export class Segmenter {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#refiner?.close();
+    await this.#many?.engine.close();
     await (this.#ownsEngine ? this.#engine.close() : this.#predictor.dispose());
   }
 

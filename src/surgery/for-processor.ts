@@ -3,6 +3,7 @@
 import type { Graph } from '../graph/ir.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { fillBlocks } from './fill-blocks.js';
+import { foldWeights } from './fold-weights.js';
 import { splitPrelu } from './split-prelu.js';
 
 /**
@@ -11,5 +12,5 @@ import { splitPrelu } from './split-prelu.js';
  */
 export function forProcessor(graph: Graph, weights: NamedTensors): Graph {
   if (weights.size === 0 || graph.nodes.some((n) => n.op === 'QuantizeLinear')) return graph;
-  return splitPrelu(fillBlocks(graph), weights);
+  return foldWeights(splitPrelu(fillBlocks(graph), weights), weights);
 }

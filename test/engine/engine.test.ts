@@ -326,6 +326,44 @@ describe.each(backends)('backend %s', (backend) => {
   });
 });
 
+describe('an engine with two lanes', () => {
+  it('runs two at a time, each with its own copy, and gives the same', async () => {
+    await using engine = createNodeEngine({ threads: 2, lanes: 2 });
+    expect(engine.lanes).toBe(2);
+    const graph = graphOf([2], (b, x) => b.output('y', b.mul(x, b.parameter('w', [2]))));
+    const program = await engine.compile(graph, { weights: new Map([['w', floats([2], [2, 3])]]) });
+    const runs = Array.from({ length: 20 }, (_, i) => program.run({ x: floats([2], [i, 1]) }));
+    const answers = await Promise.all(runs);
+    expect(answers.map((a) => [...(a.y!.data as Float32Array)])).toEqual(answers.map((_, i) => [2 * i, 3]));
+    await program.dispose();
+  });
+
+  it('lets a quick run by while another lane is busy', async () => {
+    await using engine = createNodeEngine({ threads: 2, lanes: 2 });
+    const [long, quick] = await Promise.all([
+      engine.compile(slow()),
+      engine.compile(graphOf([1], (b, x) => b.output('y', b.relu(x)))),
+    ]);
+    let isOver = false;
+    const running = long.run(slowFeed()).then(() => {
+      isOver = true;
+    });
+    await quick.run({ x: floats([1], [1]) });
+    expect(isOver).toBe(false);
+    await running;
+  });
+
+  it('runs what has a state one at a time', async () => {
+    await using engine = createNodeEngine({ threads: 2, lanes: 2 });
+    const state = await engine.createState(new Map([['sum', floats([1], [0])]]));
+    const b = new GraphBuilder('count');
+    b.output('next', b.add(b.parameter('sum', [1]), b.input('x', 'float32', [1])));
+    const program = await engine.compile(b.finish(), { state, updates: { next: 'sum' } });
+    await Promise.all(Array.from({ length: 10 }, () => program.run({ x: floats([1], [1]) })));
+    expect((await state.read()).get('sum')!.data[0]).toBe(10);
+  });
+});
+
 describe('backend auto', () => {
   it('runs on what is installed', async () => {
     await using engine = createNodeEngine({ backend: 'auto', threads: 1 });

@@ -142,6 +142,7 @@ export function counting(engine: Engine): { engine: Engine; held: () => number }
   const wrapped: Engine = {
     device: engine.device,
     threads: engine.threads,
+    lanes: 1,
     start: () => engine.start(),
     createState: async (tensors) => counted(await engine.createState(tensors)),
     compile: async (graph, options?: CompileOptions) => counted(await engine.compile(graph, options)),

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/engine.js';
 import { floats, tensor } from '../../src/graph/tensor.js';
+import { findNetwork } from '../../src/nets/catalogue.js';
 import { Predictor } from '../../src/segment/predictor.js';
 import { tinyNetwork } from '../support/tiny-network.js';
 
@@ -10,11 +11,12 @@ import { tinyNetwork } from '../support/tiny-network.js';
 function counting() {
   const count = { compiled: 0, alive: 0, most: 0 };
   const engine = {
+    lanes: 1,
     async compile() {
       count.compiled++;
       count.most = Math.max(count.most, ++count.alive);
       return {
-        run: async () => ({ labels: tensor('uint8', [1], new Uint8Array(1)) }),
+        run: async () => ({ labels: tensor('uint8', [1], new Uint8Array(1)), small: view(1) }),
         dispose: async () => {
           count.alive--;
         },
@@ -38,13 +40,26 @@ describe('programs', () => {
 
   it('go when they need more than there is, the one asked longest ago first', async () => {
     const { engine, count } = counting();
-    const predictor = new Predictor(engine, tinyNetwork(), 4, new Map(), 2 ** 20);
+    const weights = new Map([['weight', floats([2 ** 17], new Float32Array(2 ** 17))]]);
+    const predictor = new Predictor(engine, tinyNetwork(), 4, weights, 2 ** 20);
     for (const side of [32, 36, 400, 404]) await ask(predictor, side);
     expect(count.alive).toBe(1);
     await ask(predictor, 404);
     expect(count.compiled).toBe(4);
     await ask(predictor, 32);
     expect(count).toMatchObject({ compiled: 5, alive: 1 });
+  });
+
+  it('know the size of the labels only where they enlarge, if the network ends with that', async () => {
+    const { engine, count } = counting();
+    const predictor = new Predictor(engine, findNetwork('fcn-resnet18'), 21, new Map());
+    for (const side of [60, 61, 62]) {
+      await predictor.ask([view(64)], { size: [side, side], answers: ['labels'] });
+    }
+    expect(count.compiled).toBe(1 + 3);
+    // Other questions are answered by one program.
+    await predictor.ask([view(64)], { size: [60, 60], answers: ['labels'], flip: true });
+    expect(count.compiled).toBe(1 + 3 + 1);
   });
 
   it('are prepared once, and a size that the network refuses is told to whoever asks', async () => {

@@ -33,6 +33,7 @@ function recorder(loss = 1): { engine: Engine; runs: Run[]; state: NamedTensors 
   const engine: Engine = {
     device: 'paper',
     threads: 1,
+    lanes: 1,
     start: async () => 'paper',
     createState: async (tensors) => {
       await state.write(tensors);

@@ -186,7 +186,11 @@ async function measure(words: readonly string[], o: Options, folder: string) {
   });
   await network.dispose();
   status(`${files.length} pictures`);
-  const throughput = await timeFolder(engine, loaded, segmenter, files, (i) => join(folder, `result-${i}`), longSide);
+  const result = (i: number) => join(folder, `result-${i}`);
+  const { threads } = engine;
+  await using lanes = createNodeEngine({ threads, lanes: threads, ...(o.device && { device: o.device }) });
+  await using many = await Segmenter.load({ engine: lanes, model, longSide });
+  const throughput = await timeFolder(engine, loaded, many, files, result, longSide);
   const memory = 1024 * process.resourceUsage().maxRSS;
   const peer = await peerTimes(
     o,

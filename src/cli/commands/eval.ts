@@ -1,5 +1,6 @@
 /** @file `pixelwise eval`: the scores of a model on a data set, and a page of them. */
 
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openDataset } from '../../data/dataset.js';
@@ -114,7 +115,12 @@ export const evalCommand = command({
     await using refiner = o.crf === undefined ? undefined : new Refiner(o.crf, o.threads);
     const loaded = await loadModel(o.model);
     const dataset = await openDataset(o.data, o.split);
-    await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
+    // The page tells what each picture took, and the CRF has threads of its own: then one at a time.
+    const isTimed = o.report !== undefined || o.crf !== undefined;
+    await using engine = createNodeEngine({
+      ...(o.threads !== undefined && { threads: o.threads }),
+      ...(!isTimed && { lanes: availableParallelism() }),
+    });
     const subset = listed(o.classes);
     const score = async ({ head, model, data }: HeadPair): Promise<Outcome> => {
       const folder = o.report === undefined || head === undefined ? o.report : join(o.report, head);
