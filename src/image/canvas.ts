@@ -41,11 +41,13 @@ export function write(canvas: Canvas, left: number, top: number, text: string, z
 
 /** A rectangle; what lies outside the canvas is left out. */
 export function fill(canvas: Canvas, left: number, top: number, width: number, height: number, color: Color): void {
-  for (let y = Math.max(0, top); y < Math.min(canvas.height, top + height); y++) {
-    for (let x = Math.max(0, left); x < Math.min(canvas.width, left + width); x++) {
-      canvas.data.set(color, (y * canvas.width + x) * 3);
-    }
-  }
+  const [from, to] = [Math.max(0, left), Math.min(canvas.width, left + width)];
+  const [first, last] = [Math.max(0, top), Math.min(canvas.height, top + height)];
+  if (from >= to || first >= last) return;
+  const start = (y: number): number => (y * canvas.width + from) * 3;
+  for (let x = 0; x < to - from; x++) canvas.data.set(color, start(first) + 3 * x);
+  const end = start(first) + 3 * (to - from);
+  for (let y = first + 1; y < last; y++) canvas.data.copyWithin(start(y), start(first), end);
 }
 
 const raw = ({ width, height, data }: Canvas) =>

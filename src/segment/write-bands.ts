@@ -61,7 +61,12 @@ class OverlayRows {
 
   async finish(counts: Float64Array): Promise<void> {
     if (this.#labels.length > 0) await this.#paint(this.#pixels, this.#labels, 1);
-    await this.#png.write(legendStrip(this.#size, counts, this.#model).data);
+    const { width, height, data } = legendStrip(this.#size, counts, this.#model);
+    const rows = rowsAtOnce(width);
+    for (let y = 0; y < height; y += rows) {
+      await this.#png.write(data.subarray(3 * y * width, 3 * Math.min(height, y + rows) * width));
+      await setImmediate();
+    }
     await this.#png.finish();
   }
 }
