@@ -34,10 +34,10 @@ export function parts(count: number, threads: number): [number, number][] {
 }
 
 /** One list of calls per thread, dealt in turn; the most expensive should come first. */
-function deal<T>(items: readonly T[], threads: number, make: (item: T) => Call): Call[][] {
+export function deal<T>(items: readonly T[], threads: number, make: (item: T) => readonly Call[]): Call[][] {
   const lists: Call[][] = Array.from({ length: threads }, () => []);
   items.forEach((item, i) => {
-    lists[i % threads]!.push(make(item));
+    lists[i % threads]!.push(...make(item));
   });
   return lists;
 }
@@ -82,7 +82,7 @@ function join(team: Team, built: readonly { site: Site; parts: readonly Part[] }
   const counts = team.run(
     deal(joined, threads, ({ site, first, part }) => {
       const { keys, slots, vertices } = part;
-      return ['adopt', site.spec, site.vertices, first.keys, first.slots, keys, vertices, slots];
+      return [['adopt', site.spec, site.vertices, first.keys, first.slots, keys, vertices, slots]];
     }),
   );
   joined.forEach(({ site }, i) => {
@@ -107,7 +107,7 @@ function connect(team: Team, arena: Arena, built: readonly { site: Site; parts: 
   team.run(
     deal(axes, team.threads, ({ site, first, axis }) => {
       const { spec, vertices, neighbors } = site;
-      return ['connect', spec, vertices, first.keys, first.slots, neighbors, axis, axis + 1];
+      return [['connect', spec, vertices, first.keys, first.slots, neighbors, axis, axis + 1]];
     }),
   );
   arena.release(low);

@@ -5,8 +5,8 @@
 
 import { parts } from './building.js';
 import type { MatrixRows } from './compatibility.js';
-import { Field, type PlacedProblem, type SolverOptions, shares } from './field.js';
-import type { Call, Team } from './team.js';
+import { type Field, shares } from './field.js';
+import type { Call } from './team.js';
 
 const descriptorBytes = 2048;
 /** Unrolled steps exist up to this many groups of four labels. */
@@ -24,15 +24,11 @@ export class Solver {
   #full = new Map<MatrixRows, number>();
   iterations = 0;
 
-  constructor(team: Team, memory: WebAssembly.Memory, problem: PlacedProblem, options: SolverOptions) {
-    this.#field = new Field(team, memory, problem, options);
-    this.#shares = shares(this.#field.points, team.threads);
-  }
-
-  /** Lattices, norms and unary rows. @returns false where the input holds values that are not finite */
-  prepare(): boolean {
-    const { arena, options, points, stride, team } = this.#field;
-    const finite = this.#field.prepare();
+  /** @param field with the kernels in use; what else this takes of its arena lasts until others are */
+  constructor(field: Field) {
+    const { arena, options, points, stride, team } = field;
+    this.#field = field;
+    this.#shares = shares(points, team.threads);
     if (options.keep) {
       this.#beliefs = arena.take(stride * points);
       this.#implied = arena.take(4 * points);
@@ -44,7 +40,6 @@ export class Solver {
       ]);
     }
     this.#descriptors = Array.from({ length: team.threads }, () => arena.take(descriptorBytes));
-    return finite;
   }
 
   #describe(slicing: boolean, splatting: boolean, labels: number, keep: boolean): void {
