@@ -42,6 +42,36 @@ export function deal<T>(items: readonly T[], threads: number, make: (item: T) =>
   return lists;
 }
 
+/**
+ * How each lattice's blur begins: on which thread, and for how many axes, so that all threads are busy for about as long
+ * without waiting for each other; the axes that are left are shared. Nothing where a thread would have no lattice.
+ */
+export function beginnings(
+  lattices: readonly Pick<Site, 'axes' | 'vertices'>[],
+  threads: number,
+): ({ thread: number; axes: number } | undefined)[] {
+  const loads = new Array<number>(threads).fill(0);
+  const ranked = lattices.map((_, i) => i).sort((a, b) => cost(lattices[b]!) - cost(lattices[a]!) || a - b);
+  const dealt = ranked.map((i) => {
+    const thread = loads.indexOf(Math.min(...loads));
+    loads[thread]! += cost(lattices[i]!);
+    return { i, thread };
+  });
+  const least = Math.min(...loads);
+  const result: ({ thread: number; axes: number } | undefined)[] = lattices.map(() => undefined);
+  if (threads === 1 || least === 0) return result;
+  const room = loads.map(() => least);
+  for (const { i, thread } of dealt) {
+    const { axes, vertices } = lattices[i]!;
+    const taken = Math.min(axes, Math.max(0, Math.round(room[thread]! / vertices)));
+    room[thread]! -= taken * vertices;
+    result[i] = { thread, axes: taken };
+  }
+  return result;
+}
+
+const cost = ({ axes, vertices }: Pick<Site, 'axes' | 'vertices'>): number => axes * vertices;
+
 function partsOf(site: Site, arena: Arena, points: number, threads: number): Part[] {
   return parts(points, threads)
     .filter(([from, to]) => from < to)

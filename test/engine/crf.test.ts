@@ -119,7 +119,7 @@ describe.each([1, 2])('the CRF on %i threads', (threads) => {
     for (const [i, kernels] of tried.entries()) expect((await preview.run(kernels)).labels, `${i}`).toEqual(own[i]);
     expect(new Set(own.map(String)).size).toBeGreaterThan(6);
     const { labels, steps } = await preview.run(tried[0]!, { iterations: 3, fast: true, onStep: () => undefined });
-    expect([steps.length, agreement(labels, own[0]!) > 0.95]).toEqual([3, true]);
+    expect([steps.length, agreement(labels, own[0]!) > 0.8]).toEqual([3, true]);
   });
 
   it('refuses kernels that a kept preview cannot have, and goes on', async () => {
