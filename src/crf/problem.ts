@@ -123,6 +123,22 @@ function checkKernel(kernel: CrfKernel, problem: CrfInput, points: number): void
   }
 }
 
+/** Probabilities that were rounded, or summed in another order, may lie a little above 1. */
+const mostProbable = 1.001;
+
+/** Values that are not finite are found later. */
+function checkProbabilities(data: Float32Array, width: number, points: number): void {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (!(value < 0 || (value > mostProbable && value < Number.POSITIVE_INFINITY))) continue;
+    const pixel = i % points;
+    throw usage(
+      `The probabilities hold ${value} for label ${Math.floor(i / points)} at pixel (${pixel % width}, ${Math.floor(pixel / width)}). ` +
+        'Expected 0 to 1. Scores before the softmax are given as scores.',
+    );
+  }
+}
+
 function checkUnary({ unary, classes, width, height }: CrfInput, points: number): void {
   const { data } = unary;
   const labels = unary.kind === 'labels';
@@ -133,7 +149,8 @@ function checkUnary({ unary, classes, width, height }: CrfInput, points: number)
         `Expected ${labels ? `${points}, one label per pixel` : `${classes} x ${height} x ${width} = ${expected}`}.`,
     );
   }
-  if (!labels) return;
+  if (unary.kind === 'probabilities') checkProbabilities(data as Float32Array, width, points);
+  if (unary.kind !== 'labels') return;
   const { confidence } = unary;
   if (!(confidence > 1 / classes && confidence < 1)) {
     throw usage(
