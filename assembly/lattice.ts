@@ -23,6 +23,32 @@ function hash(k0: u64, k1: u64, shift: u64): usize {
   return <usize>(((k0 * GOLDEN) ^ (k1 * OTHER)) >> shift);
 }
 
+/** The slot of a key, or the empty one where it belongs. */
+// @ts-ignore: decorator
+@inline
+function seek(slots: usize, bits: u32, keys: usize, wide: bool, k0: u64, k1: u64): usize {
+  const mask: usize = (<usize>1 << bits) - 1;
+  let h = hash(k0, k1, 64 - bits);
+  while (true) {
+    const id = load<u32>(slots + (h << 2));
+    if (id == 0) return slots + (h << 2);
+    const key = keys + (<usize>(id - 1) << (wide ? 4 : 3));
+    if (load<u64>(key) == k0 && (!wide || load<u64>(key, 8) == k1)) return slots + (h << 2);
+    h = (h + 1) & mask;
+  }
+}
+
+/** Enters a key as the vertex after `count` others in the empty slot where it belongs; the vertex + 1. */
+// @ts-ignore: decorator
+@inline
+function enter(slot: usize, keys: usize, wide: bool, k0: u64, k1: u64, count: u32): u32 {
+  const key = keys + (<usize>count << (wide ? 4 : 3));
+  store<u64>(key, k0);
+  if (wide) store<u64>(key, k1, 8);
+  store<u32>(slot, count + 1);
+  return count + 1;
+}
+
 /** A table of `count` vertices has 2 to the power of this many slots: more than twice as many. */
 // @ts-ignore: decorator
 @inline
@@ -145,8 +171,6 @@ export function build(
   let bits: u32 = 12;
   let count: u32 = 0;
   let room: u32 = (1 << bits) >> 1;
-  let mask: usize = (<usize>1 << bits) - 1;
-  let shift: u64 = 64 - bits;
   memory.fill(slots, 0, <usize>4 << bits);
   memory.fill(features, 0, 320);
   const area = STRIPE * height;
@@ -201,26 +225,13 @@ export function build(
         } else if (back != 0 && load<u64>(mine + place) == k0 && (!wide || load<u64>(mine + place, 8) == k1)) {
           id = load<u32>(out - ((<usize>back * d1) << 2));
         } else {
-          let h = hash(k0, k1, shift);
-          while (true) {
-            id = load<u32>(slots + (h << 2));
-            if (id == 0) break;
-            const key = keys + (<usize>(id - 1) << keyShift);
-            if (load<u64>(key) == k0 && (!wide || load<u64>(key, 8) == k1)) break;
-            h = (h + 1) & mask;
-          }
+          const slot = seek(slots, bits, keys, wide, k0, k1);
+          id = load<u32>(slot);
           if (id == 0) {
-            const key = keys + (<usize>count << keyShift);
-            store<u64>(key, k0);
-            if (wide) store<u64>(key, k1, 8);
-            id = ++count;
-            store<u32>(slots + (h << 2), id);
+            id = count = enter(slot, keys, wide, k0, k1, count);
             if (count == room) {
-              bits++;
-              refill(slots, bits, keys, wide, count);
+              refill(slots, ++bits, keys, wide, count);
               room = (1 << bits) >> 1;
-              mask = (<usize>1 << bits) - 1;
-              shift = 64 - bits;
             }
           }
         }
@@ -254,22 +265,10 @@ export function adopt(spec: usize, count: u32, keys: usize, slots: usize, more: 
     const given = more + (<usize>i << keyShift);
     const k0 = load<u64>(given);
     const k1: u64 = wide ? load<u64>(given, 8) : 0;
-    const mask: usize = (<usize>1 << bits) - 1;
-    let h = hash(k0, k1, 64 - bits);
-    let id: u32 = 0;
-    while (true) {
-      id = load<u32>(slots + (h << 2));
-      if (id == 0) break;
-      const key = keys + (<usize>(id - 1) << keyShift);
-      if (load<u64>(key) == k0 && (!wide || load<u64>(key, 8) == k1)) break;
-      h = (h + 1) & mask;
-    }
+    const slot = seek(slots, bits, keys, wide, k0, k1);
+    let id = load<u32>(slot);
     if (id == 0) {
-      const key = keys + (<usize>count << keyShift);
-      store<u64>(key, k0);
-      if (wide) store<u64>(key, k1, 8);
-      id = ++count;
-      store<u32>(slots + (h << 2), id);
+      id = count = enter(slot, keys, wide, k0, k1, count);
       if (count == (<u32>1 << bits) >> 1) refill(slots, ++bits, keys, wide, count);
     }
     store<u32>(map + ((i + 1) << 2), id);
@@ -296,8 +295,6 @@ export function connect(spec: usize, count: u32, keys: usize, slots: usize, neig
   const wide = load<u32>(spec, 16) != 0;
   const keyShift: u32 = wide ? 4 : 3;
   const bits = bitsFor(count);
-  const mask: usize = (<usize>1 << bits) - 1;
-  const shift: u64 = 64 - bits;
   memory.fill(neighbors + (<usize>from * count << 3), 0, <usize>(to - from) * count << 3);
   let all0: u64 = 0;
   let all1: u64 = 0;
@@ -321,18 +318,10 @@ export function connect(spec: usize, count: u32, keys: usize, slots: usize, neig
       // All coordinates one less, this axis d more.
       const n0 = wrap ? k0 + d - all0 + s0 : k0 - 1 + s0;
       const n1 = wrap ? k1 - all1 + s1 : k1 + s1;
-      let h = hash(n0, n1, shift);
-      while (true) {
-        const id = load<u32>(slots + (h << 2));
-        if (id == 0) break;
-        const other = keys + (<usize>(id - 1) << keyShift);
-        if (load<u64>(other) == n0 && (!wide || load<u64>(other, 8) == n1)) {
-          store<u32>(base + (<usize>i << 3), id);
-          store<u32>(base + (<usize>(id - 1) << 3), i + 1, 4);
-          break;
-        }
-        h = (h + 1) & mask;
-      }
+      const id = load<u32>(seek(slots, bits, keys, wide, n0, n1));
+      if (id == 0) continue;
+      store<u32>(base + (<usize>i << 3), id);
+      store<u32>(base + (<usize>(id - 1) << 3), i + 1, 4);
     }
   }
 }

@@ -53,7 +53,7 @@ function some(at: usize, count: u32): v128 {
  * picture's pixels, the rows lie in the order of `order.ts`.
  *
  * @param order u8 labels of the lanes, then the implied label
- * @returns 1 where a value of the input is not finite (or a probability is negative)
+ * @returns 1 where a value of the input is not finite
  */
 export function relayout(
   kind: u32, input: usize, width: u32, height: u32, lanes: u32, order: usize, rows: usize, from: u32, to: u32,

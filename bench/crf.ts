@@ -25,10 +25,12 @@ interface Job extends Message {
   readonly settings: string;
   readonly threads: number;
   readonly fast: boolean;
-  readonly preview: boolean;
-  /** One after the other; the last one is timed. */
-  readonly runs: number;
+  /** What a slider moves on a kept preview, or 'nothing': previews of their own. The last of three positions is timed. */
+  readonly preview: keyof typeof sliders | '';
 }
+
+/** Settings on the way to the last position. */
+const sliders = { nothing: ['', ''], sa: [',sa=70', ',sa=75'], w1: [',w1=3', ',w1=4'] } as const;
 
 /** What is measured on our side. */
 const cases = {
@@ -36,8 +38,9 @@ const cases = {
   'two threads': { threads: 2 },
   'one thread, fast': { threads: 1, fast: true },
   'two threads, fast': { threads: 2, fast: true },
-  // A slider asks for one after the other.
-  'two threads, preview': { threads: 2, fast: true, preview: true, runs: 3 },
+  'two threads, preview': { threads: 2, fast: true, preview: 'nothing' },
+  'two threads, preview, sigma moved': { threads: 2, fast: true, preview: 'sa' },
+  'two threads, preview, weight moved': { threads: 2, fast: true, preview: 'w1' },
 } as const;
 
 const inBrowser = 'one thread, Chromium';
@@ -91,24 +94,31 @@ function energies(
 async function ourSide(): Promise<void> {
   const open = new Map<number, DenseCrf>();
   await serve(async (message) => {
-    const { folder, width, height, classes, settings, threads, fast, preview, runs } = message as Job;
+    const { folder, width, height, classes, settings, threads, fast, preview } = message as Job;
     const crf = open.get(threads) ?? (await DenseCrf.open({ threads }));
     open.set(threads, crf);
     const floats = readFileSync(join(folder, 'unary.f32'));
-    const { iterations, normalization, ...rest } = parseCrfSettings(settings);
+    const { iterations, normalization } = parseCrfSettings(settings);
+    const kernelsAt = (moved: string) => kernelsOf(parseCrfSettings(settings + moved));
     const problem: CrfProblem = {
       width,
       height,
       classes,
       image: { width, height, data: new Uint8Array(readFileSync(join(folder, 'image.u8'))) },
       unary: { kind: 'energies', data: new Float32Array(floats.buffer, floats.byteOffset, classes * width * height) },
-      kernels: kernelsOf({ iterations, normalization, ...rest }),
+      kernels: kernelsAt(''),
       normalization,
     };
-    for (let run = 1; run < runs; run++) await crf.run(problem, { iterations, fast, preview });
+    const moved = preview ? sliders[preview] : [];
+    const kept = preview && preview !== 'nothing' ? await crf.preview(problem) : undefined;
+    const labelsAt = async (kernels: CrfProblem['kernels']) =>
+      kept
+        ? (await kept.run(kernels, { iterations, fast })).labels
+        : (await crf.run({ ...problem, kernels }, { iterations, fast, preview: preview !== '' })).labels;
+    for (const position of moved) await labelsAt(kernelsAt(position));
     const before = process.memoryUsage().rss;
     const began = { cpu: process.cpuUsage(), wall: performance.now() };
-    const { labels } = await crf.run(problem, { iterations, fast, preview });
+    const labels = await labelsAt(problem.kernels);
     const { user, system } = process.cpuUsage(began.cpu);
     const milliseconds = performance.now() - began.wall;
     writeFileSync(join(folder, 'ours.u8'), labels);
@@ -169,7 +179,7 @@ export const crf: Bench = {
           if (measured) timings.peer!.push(t);
         }
         for (const [name, options] of Object.entries(cases)) {
-          const t = await ours.ask<Timing>({ fast: false, preview: false, runs: 1, ...job, ...options });
+          const t = await ours.ask<Timing>({ fast: false, preview: '', ...job, ...options });
           if (measured) timings[name]!.push(t);
           if (!peer) continue;
           agreement[name] = agreementOf(readFileSync(join(folder, 'ours.u8')), readFileSync(join(folder, 'peer.u8')));

@@ -31,7 +31,10 @@ parentPort?.on('message', (request: LeaderRequest) => {
   try {
     const answer = leader.answer(request);
     let next = answer.next();
-    for (; !next.done; next = answer.next()) if (next.value) say({ kind: 'step', step: next.value });
+    for (; !next.done; next = answer.next()) {
+      // Every message wakes the caller's thread, at the cost of one of these.
+      if (next.value && request.kind === 'steps' && request.watch) say({ kind: 'step', step: next.value });
+    }
     say({ kind: 'reply', reply: next.value });
   } catch (error) {
     const code = error instanceof PixelwiseError ? error.code : 'ERR_INTERNAL';

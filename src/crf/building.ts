@@ -34,13 +34,43 @@ export function parts(count: number, threads: number): [number, number][] {
 }
 
 /** One list of calls per thread, dealt in turn; the most expensive should come first. */
-function deal<T>(items: readonly T[], threads: number, make: (item: T) => Call): Call[][] {
+export function deal<T>(items: readonly T[], threads: number, make: (item: T) => readonly Call[]): Call[][] {
   const lists: Call[][] = Array.from({ length: threads }, () => []);
   items.forEach((item, i) => {
-    lists[i % threads]!.push(make(item));
+    lists[i % threads]!.push(...make(item));
   });
   return lists;
 }
+
+/**
+ * How each lattice's blur begins: on which thread, and for how many axes, so that all threads are busy for about as long
+ * without waiting for each other; the axes that are left are shared. Nothing where a thread would have no lattice.
+ */
+export function beginnings(
+  lattices: readonly Pick<Site, 'axes' | 'vertices'>[],
+  threads: number,
+): ({ thread: number; axes: number } | undefined)[] {
+  const loads = new Array<number>(threads).fill(0);
+  const ranked = lattices.map((_, i) => i).sort((a, b) => cost(lattices[b]!) - cost(lattices[a]!) || a - b);
+  const dealt = ranked.map((i) => {
+    const thread = loads.indexOf(Math.min(...loads));
+    loads[thread]! += cost(lattices[i]!);
+    return { i, thread };
+  });
+  const least = Math.min(...loads);
+  const result: ({ thread: number; axes: number } | undefined)[] = lattices.map(() => undefined);
+  if (threads === 1 || least === 0) return result;
+  const room = loads.map(() => least);
+  for (const { i, thread } of dealt) {
+    const { axes, vertices } = lattices[i]!;
+    const taken = Math.min(axes, Math.max(0, Math.round(room[thread]! / vertices)));
+    room[thread]! -= taken * vertices;
+    result[i] = { thread, axes: taken };
+  }
+  return result;
+}
+
+const cost = ({ axes, vertices }: Pick<Site, 'axes' | 'vertices'>): number => axes * vertices;
 
 function partsOf(site: Site, arena: Arena, points: number, threads: number): Part[] {
   return parts(points, threads)
@@ -82,7 +112,7 @@ function join(team: Team, built: readonly { site: Site; parts: readonly Part[] }
   const counts = team.run(
     deal(joined, threads, ({ site, first, part }) => {
       const { keys, slots, vertices } = part;
-      return ['adopt', site.spec, site.vertices, first.keys, first.slots, keys, vertices, slots];
+      return [['adopt', site.spec, site.vertices, first.keys, first.slots, keys, vertices, slots]];
     }),
   );
   joined.forEach(({ site }, i) => {
@@ -107,7 +137,7 @@ function connect(team: Team, arena: Arena, built: readonly { site: Site; parts: 
   team.run(
     deal(axes, team.threads, ({ site, first, axis }) => {
       const { spec, vertices, neighbors } = site;
-      return ['connect', spec, vertices, first.keys, first.slots, neighbors, axis, axis + 1];
+      return [['connect', spec, vertices, first.keys, first.slots, neighbors, axis, axis + 1]];
     }),
   );
   arena.release(low);

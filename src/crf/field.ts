@@ -3,11 +3,12 @@
  * tables' places in memory.
  */
 
+import { internal } from '../errors.js';
 import { Arena } from './arena.js';
-import { buildLattices, parts, type Site } from './building.js';
+import { parts } from './building.js';
 import { compatibilityRows, type MatrixRows } from './compatibility.js';
-import { alpha, planLattice, writeSpec } from './lattice.js';
-import type { CrfProblem, Normalization } from './problem.js';
+import type { Compatibility, CrfKernel, CrfProblem } from './problem.js';
+import { type NormedSite, Stack } from './stack.js';
 import { type Call, firstFree, type Team } from './team.js';
 
 export interface SolverOptions {
@@ -35,18 +36,14 @@ export interface PlacedProblem extends Omit<CrfProblem, 'image' | 'unary'> {
 const kinds = { energies: 0, scores: 1, probabilities: 2 } as const;
 
 /** One kernel with its lattice. */
-export interface Pairwise extends Site {
-  readonly mode: Normalization;
-  /** 1 / n or 1 / sqrt(n) per pixel; 0 where nothing is normalised. */
-  norm: number;
+export interface Pairwise extends NormedSite {
+  readonly weight: Compatibility;
   /** Message per unit of the blurred table. */
-  factor: number;
-  matrix: { readonly rows: MatrixRows; readonly columns: number; readonly extra: number } | undefined;
-  /** One channel: what all labels sum to at every vertex, blurred. */
-  total: number;
+  readonly factor: number;
+  readonly matrix: { readonly rows: MatrixRows; readonly columns: number; readonly extra: number } | undefined;
   /** The table that is splatted into, and the one that blurring goes through. */
   tables: [number, number];
-  privates: number[];
+  readonly privates: readonly number[];
 }
 
 /** Pieces of the points that each of several threads works on. */
@@ -64,7 +61,7 @@ export function shares(count: number, threads: number): [number, number][][] {
 export class Field {
   readonly team: Team;
   readonly arena: Arena;
-  readonly options: SolverOptions;
+  options: SolverOptions;
   readonly width: number;
   readonly height: number;
   readonly points: number;
@@ -73,17 +70,19 @@ export class Field {
   readonly groups: number;
   /** Bytes of a row. */
   readonly stride: number;
-  readonly pairwise: readonly Pairwise[];
+  pairwise: readonly Pairwise[] = [];
   /** u8 labels in lane order, the implied one last. */
   readonly order: number;
   /** Unary rows relative to the implied label. */
-  rows = 0;
+  readonly rows: number;
   /** f32 per pixel, what the messages of all labels sum to; 0 where that is `constant` everywhere. */
   base = 0;
   constant = 0;
   /** Energy of the implied label over all pixels, which the rows leave out. */
   unaryOffset = 0;
   readonly #problem: PlacedProblem;
+  #stack: Stack | undefined;
+  #fresh = true;
 
   constructor(team: Team, memory: WebAssembly.Memory, problem: PlacedProblem, options: SolverOptions) {
     const { width, height, classes } = problem;
@@ -99,26 +98,7 @@ export class Field {
     this.groups = classes === 2 && potts && options.oneChannel ? 0 : Math.ceil(this.lanes / 4);
     this.stride = this.groups === 0 ? 4 : 16 * this.groups;
     this.order = this.arena.take(512);
-    this.pairwise = problem.kernels.map((kernel, i) => {
-      const plan = planLattice(kernel, width, height);
-      const axes = plan.dimensions + 1;
-      return {
-        plan,
-        axes,
-        mode: kernel.normalization ?? problem.normalization ?? 'symmetric',
-        spec: writeSpec(this.arena, plan, width, height, problem.features[i] || problem.image),
-        offsets: this.arena.take(4 * this.points * axes),
-        weights: this.arena.take(4 * this.points * axes),
-        vertices: 0,
-        neighbors: 0,
-        norm: 0,
-        factor: 0,
-        matrix: undefined,
-        total: 0,
-        tables: [0, 0],
-        privates: [],
-      };
-    });
+    this.rows = this.arena.take(this.stride * this.points);
   }
 
   /** Lists of calls per thread: `make` is given a thread's share of `count`. */
@@ -126,28 +106,67 @@ export class Field {
     return parts(count, this.team.threads).map(([from, to], t) => (from < to ? make(from, to, t) : []));
   }
 
-  /** One list per kernel, the largest lattice first, dealt to the threads. */
-  #deal(make: (p: Pairwise) => Call[]): Call[][] {
-    const lists: Call[][] = Array.from({ length: this.team.threads }, () => []);
-    const byCost = [...this.pairwise].sort((a, b) => b.axes - a.axes);
-    byCost.forEach((p, i) => {
-      lists[i % lists.length]!.push(...make(p));
-    });
-    return lists;
-  }
-
-  /** Lattices, norms and unary rows. @returns false where the input holds values that are not finite */
-  prepare(): boolean {
-    this.rows = this.arena.take(this.stride * this.points);
+  /** Unary rows. @returns false where the input holds values that are not finite */
+  read(): boolean {
     this.#rank();
     const finite = this.#layUnary();
-    buildLattices(this.team, this.arena, this.points, this.pairwise);
-    // The input has been read.
-    const { input, classes } = this.#problem;
-    this.arena.reuse(input, 4 * classes * this.points);
-    this.#normalize();
-    this.#takeTables();
+    this.#stack = new Stack(this.team, this.arena, this.#problem);
     return finite;
+  }
+
+  /** Lattices, norms and tables of these kernels; what was taken from the arena since `read` is lost. */
+  use(kernels: readonly CrfKernel[], options: SolverOptions): void {
+    const stack = this.#stack;
+    if (!stack) throw internal('kernels of a CRF whose unary terms were not read');
+    const { features, normalization, input, classes } = this.#problem;
+    this.options = options;
+    // The input has been read: its room is another's from the first lattices on.
+    const built = () => (this.#fresh ? this.arena.reuse(input, 4 * classes * this.points) : undefined);
+    const wants = kernels.map((kernel, i) => {
+      const mode = kernel.normalization ?? normalization ?? 'symmetric';
+      const matrix = typeof kernel.weight !== 'number';
+      const wantsTotal = matrix || options.energy;
+      return { kernel, features: features[i] ?? 0, mode, wantsTotal, wantsSum: !matrix && mode !== 'after' };
+    });
+    const sites = stack.sites(wants, built);
+    this.#fresh = false;
+    this.pairwise = sites.map((site, i) => this.#pair(site, kernels[i]!.weight));
+    this.#addUp();
+  }
+
+  #pair(site: NormedSite, weight: Compatibility): Pairwise {
+    const potts = typeof weight === 'number';
+    const bytes = this.stride * (site.vertices + 1);
+    const tables: [number, number] = [this.arena.take(bytes), this.arena.take(bytes)];
+    this.team.run([tables.map((table) => ['clear', table, this.stride] as const)]);
+    return {
+      ...site,
+      weight,
+      factor: site.scale * (potts ? weight : 1),
+      matrix: potts ? undefined : this.#placeMatrix(weight),
+      tables,
+      privates: Array.from({ length: this.team.threads - 1 }, () => this.arena.take(bytes)),
+    };
+  }
+
+  /** What the messages of all labels sum to, where every pixel has its own. */
+  #addUp(): void {
+    const n = this.points;
+    const potts = this.pairwise.flatMap((p) => (typeof p.weight === 'number' ? [{ ...p, weight: p.weight }] : []));
+    this.constant = potts.reduce((sum, { mode, weight }) => sum + (mode === 'after' ? weight : 0), 0);
+    const summed = potts.filter(({ sum }) => sum !== 0);
+    this.base = summed.length > 0 ? this.arena.take(4 * n) : 0;
+    if (!this.base) return;
+    const base = this.base;
+    this.team.run(
+      this.split(n, (from, to) => [
+        ['clear', base + 4 * from, 4 * (to - from)],
+        ...summed.map(({ sum, norm, weight }) => ['addBase', base, sum, norm, weight, from, to] as const),
+      ]),
+    );
+    if (this.constant === 0) return;
+    const values = this.arena.view(Float32Array, base, n);
+    for (let i = 0; i < n; i++) values[i] = values[i]! + this.constant;
   }
 
   /** Orders the labels by how often they are best. */
@@ -178,75 +197,6 @@ export class Field {
       .every((bad) => bad === 0);
   }
 
-  /** Splat and blur of one channel through two tables; calls and where the result is. */
-  #filter1(p: Pairwise, source: number, tables: readonly [number, number]): { calls: Call[]; table: number } {
-    let [from, to] = tables;
-    const bytes = 4 * (p.vertices + 1);
-    const calls: Call[] = [
-      ['clear', from, bytes],
-      ['clear', to, 4],
-      ['splatOne', p.axes, 0, this.points, p.offsets, p.weights, source, from],
-    ];
-    for (let axis = 0; axis < p.axes; axis++) {
-      calls.push(['blurOne', 0, p.vertices, p.neighbors + 8 * axis * p.vertices, from, to]);
-      [from, to] = [to, from];
-    }
-    return { calls, table: from };
-  }
-
-  #normalize(): void {
-    const n = this.points;
-    const needsBase = this.pairwise.some((p) => p.mode !== 'after' && typeof p.plan.kernel.weight === 'number');
-    if (needsBase) {
-      this.base = this.arena.take(4 * n);
-      this.team.run([[['clear', this.base, 4 * n]]]);
-    }
-    const sums = new Map<Pairwise, number>();
-    const lists = this.#deal((p) => {
-      const { mode, plan } = p;
-      const scale = alpha(plan.dimensions);
-      const { weight } = plan.kernel;
-      p.factor = scale * (typeof weight === 'number' ? weight : 1);
-      if (typeof weight !== 'number') p.matrix = this.#placeMatrix(weight);
-      const calls: Call[] = [];
-      const tables = [this.arena.take(4 * (p.vertices + 1)), this.arena.take(4 * (p.vertices + 1))] as const;
-      if (mode !== 'none') {
-        p.norm = this.arena.take(4 * n);
-        const ones = this.#filter1(p, 0, tables);
-        calls.push(
-          ...ones.calls,
-          ['sliceOne', p.axes, 0, n, p.offsets, p.weights, ones.table, p.norm, scale],
-          ['invert', p.norm, 0, n, mode === 'symmetric' ? 1 : 0],
-        );
-      }
-      const wantsTotal = p.matrix !== undefined || this.options.energy;
-      const wantsSum = mode !== 'after' && p.matrix === undefined;
-      if (wantsTotal || wantsSum) {
-        const all = this.#filter1(p, mode === 'symmetric' ? p.norm : 0, tables);
-        calls.push(...all.calls);
-        p.total = all.table;
-        if (wantsSum) {
-          const sum = this.arena.take(4 * n);
-          sums.set(p, sum);
-          calls.push(['sliceOne', p.axes, 0, n, p.offsets, p.weights, all.table, sum, scale]);
-        }
-      }
-      if (mode === 'after' && typeof weight === 'number') this.constant += weight;
-      return calls;
-    });
-    this.team.run(lists);
-    if (!this.base) return;
-    const constant = this.constant;
-    for (const [p, sum] of sums) {
-      const weight = p.plan.kernel.weight as number;
-      this.team.run(this.split(n, (from, to) => [['addBase', this.base, sum, p.norm, weight, from, to]]));
-    }
-    if (constant !== 0) {
-      const base = this.arena.view(Float32Array, this.base, n);
-      for (let i = 0; i < n; i++) base[i] = base[i]! + constant;
-    }
-  }
-
   #placeMatrix(weight: readonly (readonly number[])[]) {
     const rows = compatibilityRows(weight, this.labelOrder);
     const lanes4 = 4 * this.groups;
@@ -258,20 +208,6 @@ export class Field {
     });
     this.arena.view(Float32Array, extra, lanes4).fill(0).set(rows.extra);
     return { rows, columns: matrix, extra };
-  }
-
-  #takeTables(): void {
-    for (const p of this.pairwise) {
-      const bytes = this.stride * (p.vertices + 1);
-      p.tables = [this.arena.take(bytes), this.arena.take(bytes)];
-      p.privates = Array.from({ length: this.team.threads - 1 }, () => this.arena.take(bytes));
-      this.team.run([
-        [
-          ['clear', p.tables[0], this.stride],
-          ['clear', p.tables[1], this.stride],
-        ],
-      ]);
-    }
   }
 
   /** Labels in lane order. */

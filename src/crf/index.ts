@@ -6,6 +6,7 @@ export { type CrfSettings, defaultPreset, kernelsOf, type PresetName, parseCrfSe
 export type {
   BilateralKernel,
   Compatibility,
+  CrfInput,
   CrfKernel,
   CrfProblem,
   FeatureKernel,
@@ -13,4 +14,11 @@ export type {
   SpatialKernel,
   Unary,
 } from './problem.js';
-export { CrfInference, type CrfOptions, type CrfResult, CrfSession, memoryEstimate } from './session.js';
+export {
+  CrfInference,
+  type CrfOptions,
+  type CrfPreview,
+  type CrfResult,
+  CrfSession,
+  memoryEstimate,
+} from './session.js';

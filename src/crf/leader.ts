@@ -3,7 +3,7 @@
 import { internal, PixelwiseError } from '../errors.js';
 import { Arena } from './arena.js';
 import { parts } from './building.js';
-import { countBest, type PlacedProblem, type SolverOptions } from './field.js';
+import { countBest, Field, type PlacedProblem, type SolverOptions } from './field.js';
 import type { CrfKernel } from './problem.js';
 import { Solver } from './solver.js';
 import { type Kernels, Team } from './team.js';
@@ -14,6 +14,13 @@ export interface StartRequest {
   readonly options: SolverOptions;
   /** Work at half the size, and enlarge the labels. */
   readonly preview: boolean;
+}
+
+/** Other kernels for the preview that was started last: its picture and unary terms stay as they are. */
+export interface ExchangeRequest {
+  readonly kind: 'exchange';
+  readonly kernels: readonly CrfKernel[];
+  readonly options: SolverOptions;
 }
 
 export interface StepsRequest {
@@ -29,7 +36,7 @@ export interface StepsRequest {
   readonly watch: boolean;
 }
 
-export type LeaderRequest = StartRequest | StepsRequest;
+export type LeaderRequest = StartRequest | ExchangeRequest | StepsRequest;
 
 /** One iteration of the inference. */
 export interface CrfStep {
@@ -89,6 +96,7 @@ function halved(kernel: CrfKernel, labels: readonly number[]): CrfKernel {
 export class Leader {
   readonly #memory: WebAssembly.Memory;
   readonly #team: Team;
+  #field: Field | undefined;
   #solver: Solver | undefined;
   #request: StartRequest | undefined;
   /** The labels of a preview. */
@@ -102,17 +110,10 @@ export class Leader {
   /** Answers a request; yields after every iteration, where a host may let others run. Stops early where `stopped`. */
   *answer(request: LeaderRequest): Generator<CrfStep | undefined, LeaderReply, undefined> {
     const none = { finite: true, steps: [], labels: 0, probabilities: 0 };
-    if (request.kind === 'start') {
-      this.#solver = undefined;
-      this.#request = request;
-      const whole = { problem: request.problem, finite: true };
-      const given = request.preview ? this.#halve(request.problem) : whole;
-      if (!given.finite) return { ...none, finite: false };
-      const solver = new Solver(this.#team, this.#memory, given.problem, request.options);
-      const finite = solver.prepare();
+    if (request.kind !== 'steps') {
+      const finite = request.kind === 'exchange' ? this.#exchange(request) : this.#read(request);
       yield undefined;
-      if (finite) solver.start();
-      this.#solver = solver;
+      if (finite) this.#solver?.start();
       return { ...none, finite };
     }
     const solver = this.#solver;
@@ -138,6 +139,36 @@ export class Leader {
     if (this.#request!.preview && labels) this.#enlarge(solver, labels);
     if (probabilities) solver.probabilities(probabilities);
     return { finite: true, steps, labels, probabilities };
+  }
+
+  /** A problem's unary terms and kernels. @returns false where they are not finite */
+  #read(request: StartRequest): boolean {
+    this.#request = request;
+    this.#field = undefined;
+    this.#solver = undefined;
+    const whole = { problem: request.problem, finite: true };
+    const { problem, finite } = request.preview ? this.#halve(request.problem) : whole;
+    if (!finite) return false;
+    const field = new Field(this.#team, this.#memory, problem, request.options);
+    if (!field.read()) return false;
+    this.#field = field;
+    // A preview may be given its kernels later.
+    if (problem.kernels.length > 0) this.#use(field, problem.kernels, request.options);
+    return true;
+  }
+
+  #exchange({ kernels, options }: ExchangeRequest): boolean {
+    this.#solver = undefined;
+    const field = this.#field;
+    if (!field || !this.#request!.preview) throw internal('other kernels for a CRF that is no preview');
+    const small = kernels.map((kernel) => halved(kernel, this.#kept));
+    this.#use(field, small, options);
+    return true;
+  }
+
+  #use(field: Field, kernels: readonly CrfKernel[], options: SolverOptions): void {
+    field.use(kernels, options);
+    this.#solver = new Solver(field);
   }
 
   #halve(problem: PlacedProblem): { problem: PlacedProblem; finite: boolean } {

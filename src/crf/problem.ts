@@ -89,7 +89,10 @@ export function divisorsOf(kernel: CrfKernel): readonly number[] {
   return [...pair(kernel.sigma), ...color];
 }
 
-function checkKernel(kernel: CrfKernel, problem: CrfProblem, points: number): void {
+/** A problem whose kernels are given later. */
+export type CrfInput = Omit<CrfProblem, 'kernels'>;
+
+function checkKernel(kernel: CrfKernel, problem: CrfInput, points: number): void {
   const divisors = divisorsOf(kernel);
   for (const sigma of divisors) {
     if (sigma > 0 && Number.isFinite(sigma)) continue;
@@ -120,7 +123,23 @@ function checkKernel(kernel: CrfKernel, problem: CrfProblem, points: number): vo
   }
 }
 
-function checkUnary({ unary, classes, width, height }: CrfProblem, points: number): void {
+/** Probabilities that were rounded, or summed in another order, may lie a little above 1. */
+const mostProbable = 1.001;
+
+/** Values that are not finite are found later. */
+function checkProbabilities(data: Float32Array, width: number, points: number): void {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (!(value < 0 || (value > mostProbable && value < Number.POSITIVE_INFINITY))) continue;
+    const pixel = i % points;
+    throw usage(
+      `The probabilities hold ${value} for label ${Math.floor(i / points)} at pixel (${pixel % width}, ${Math.floor(pixel / width)}). ` +
+        'Expected 0 to 1. Scores before the softmax are given as scores.',
+    );
+  }
+}
+
+function checkUnary({ unary, classes, width, height }: CrfInput, points: number): void {
   const { data } = unary;
   const labels = unary.kind === 'labels';
   const expected = labels ? points : points * classes;
@@ -130,7 +149,8 @@ function checkUnary({ unary, classes, width, height }: CrfProblem, points: numbe
         `Expected ${labels ? `${points}, one label per pixel` : `${classes} x ${height} x ${width} = ${expected}`}.`,
     );
   }
-  if (!labels) return;
+  if (unary.kind === 'probabilities') checkProbabilities(data as Float32Array, width, points);
+  if (unary.kind !== 'labels') return;
   const { confidence } = unary;
   if (!(confidence > 1 / classes && confidence < 1)) {
     throw usage(
@@ -147,9 +167,9 @@ function checkUnary({ unary, classes, width, height }: CrfProblem, points: numbe
   }
 }
 
-/** @throws ERR_USAGE or ERR_MASK for a problem that has no answer; values that are not finite are found later, by `finiteError` */
-export function checkProblem(problem: CrfProblem): void {
-  const { width, height, classes, image, kernels } = problem;
+/** @throws ERR_USAGE or ERR_MASK for input that has no answer; values that are not finite are found later, by `finiteError` */
+export function checkInput(problem: CrfInput): void {
+  const { width, height, classes, image } = problem;
   if (![width, height].every((n) => Number.isInteger(n) && n >= 1)) {
     throw usage(`Impossible size ${width} x ${height}. Expected whole numbers from 1 on.`);
   }
@@ -164,10 +184,20 @@ export function checkProblem(problem: CrfProblem): void {
   if (image && image.data.length !== 3 * width * height) {
     throw usage(`The picture holds ${image.data.length} bytes. Expected ${width} x ${height} x 3 (RGB).`);
   }
+  checkUnary(problem, width * height);
+}
+
+/** @throws ERR_USAGE for kernels that this input cannot have */
+export function checkKernels(kernels: readonly CrfKernel[], input: CrfInput): void {
   if (kernels.length === 0 || kernels.length > 12)
     throw usage(`Impossible number of kernels ${kernels.length}. Expected 1 to 12.`);
-  checkUnary(problem, width * height);
-  for (const kernel of kernels) checkKernel(kernel, problem, width * height);
+  for (const kernel of kernels) checkKernel(kernel, input, input.width * input.height);
+}
+
+/** @throws ERR_USAGE or ERR_MASK as `checkInput` and `checkKernels` */
+export function checkProblem(problem: CrfProblem): void {
+  checkInput(problem);
+  checkKernels(problem.kernels, problem);
 }
 
 /** The error for values that are not finite, which names the first. */

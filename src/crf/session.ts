@@ -2,10 +2,18 @@
 
 import { PixelwiseError } from '../errors.js';
 import { tooLarge } from './arena.js';
-import { type PlacedProblem, placeInputs } from './field.js';
+import { type PlacedProblem, placeInputs, type SolverOptions } from './field.js';
 import { buildRoom, planLattice } from './lattice.js';
 import type { CrfStep, LeaderReply, LeaderRequest } from './leader.js';
-import { type CrfProblem, checkProblem, finiteError, labelEnergies } from './problem.js';
+import {
+  type CrfInput,
+  type CrfKernel,
+  type CrfProblem,
+  checkInput,
+  checkKernels,
+  finiteError,
+  labelEnergies,
+} from './problem.js';
 import { setStop } from './team.js';
 
 /** Threads on one memory; the first one leads. */
@@ -61,6 +69,19 @@ export function memoryEstimate(problem: CrfProblem, threads = 1): number {
     return building + points * (plan.dimensions + 1) * 8;
   });
   return placeInputs(problem).end + points * (row + 12) + each.reduce((a, b) => a + b, 0);
+}
+
+/** A picture and its unary terms at half the size, on which kernels are tried one after the other: for sliders. */
+export interface CrfPreview {
+  /**
+   * Labels at full size. Only the lattices of kernels that changed their sigmas are made anew.
+   *
+   * @throws ERR_USAGE for kernels that the picture cannot have, ERR_CLOSED once the session has another problem, the signal's reason
+   */
+  run(
+    kernels: readonly CrfKernel[],
+    options?: Pick<CrfOptions, 'iterations' | 'tolerance' | 'fast' | 'signal' | 'onStep'>,
+  ): Promise<CrfResult>;
 }
 
 /** One problem under way, iteration by iteration. */
@@ -122,6 +143,33 @@ export class CrfInference {
   }
 }
 
+const superseded = (): PixelwiseError =>
+  new PixelwiseError('ERR_CLOSED', 'Another problem was started since. Use a session for each.');
+
+/** Whether every step's change is asked for. */
+const watches = ({ energy = false, tolerance = 0, onStep }: CrfOptions): boolean =>
+  energy || tolerance > 0 || onStep !== undefined;
+
+function checkOptions({ iterations = 10, preview = false, probabilities = false, energy = false }: CrfOptions): void {
+  if (!(Number.isInteger(iterations) && iterations >= 1)) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      `Impossible number of iterations ${iterations}. Expected a whole number from 1 on.`,
+    );
+  }
+  if (preview && (probabilities || energy)) {
+    throw new PixelwiseError(
+      'ERR_USAGE',
+      'A preview gives labels only. Run at full size for probabilities or the energy.',
+    );
+  }
+}
+
+function solverOptions(o: { keep: boolean; energy: boolean; fast: boolean; preview: boolean }): SolverOptions {
+  const threshold = o.preview ? previewThreshold : fastThreshold;
+  return { threshold: o.fast ? threshold : 0, keep: o.keep, energy: o.energy, oneChannel: !o.preview };
+}
+
 /** A closed crew answers nothing more. Hosts derive `DenseCrf` from this. */
 export class CrfSession {
   readonly #crew: Crew;
@@ -149,37 +197,58 @@ export class CrfSession {
    */
   run(problem: CrfProblem, options: CrfOptions = {}): Promise<CrfResult> {
     return this.#inTurn(async () => {
-      const { iterations = 10, tolerance = 0, probabilities = false, energy = false, preview = false } = options;
-      if (!(Number.isInteger(iterations) && iterations >= 1)) {
-        throw new PixelwiseError(
-          'ERR_USAGE',
-          `Impossible number of iterations ${iterations}. Expected a whole number from 1 on.`,
-        );
-      }
-      if (preview && (probabilities || energy)) {
-        throw new PixelwiseError(
-          'ERR_USAGE',
-          'A preview gives labels only. Run at full size for probabilities or the energy.',
-        );
-      }
-      const watch = energy || tolerance > 0 || options.onStep !== undefined;
-      const keep = watch || probabilities || preview;
+      const { probabilities = false, energy = false, preview = false } = options;
+      checkOptions(options);
       return this.#watched(options.signal, async () => {
+        const keep = watches(options) || probabilities || preview;
         await this.#start(problem, { keep, energy, fast: options.fast ?? false, preview });
-        const onStep = options.onStep ?? (() => undefined);
-        const reply = await this.#crew.ask(
-          { kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities, watch },
-          onStep,
-        );
-        options.signal?.throwIfAborted();
-        const points = problem.width * problem.height;
-        const { buffer } = this.#crew.memory;
-        const labels = new Uint8Array(buffer, reply.labels, points).slice();
-        if (!probabilities) return { labels, steps: reply.steps };
-        const q = new Float32Array(buffer, reply.probabilities, points * problem.classes).slice();
-        return { labels, probabilities: q, steps: reply.steps };
+        return this.#finish(problem, options);
       });
     });
+  }
+
+  /**
+   * Keeps the picture and the unary terms at half the size, to try kernels on; the next problem of this session ends it.
+   *
+   * @throws ERR_USAGE or ERR_MASK for input without an answer, the signal's reason
+   */
+  preview(input: CrfInput, options: Pick<CrfOptions, 'signal'> = {}): Promise<CrfPreview> {
+    return this.#inTurn(async () => {
+      const bare = { ...input, kernels: [] };
+      await this.#watched(options.signal, () =>
+        this.#start(bare, { keep: true, energy: false, fast: false, preview: true }),
+      );
+      const mine = this.#started;
+      return { run: (kernels, o = {}) => this.#inTurn(() => this.#exchange(mine, { ...input, kernels }, o)) };
+    });
+  }
+
+  #exchange(mine: number, problem: CrfProblem, given: CrfOptions): Promise<CrfResult> {
+    const options = { ...given, preview: true };
+    checkOptions(options);
+    if (mine !== this.#started) throw superseded();
+    checkKernels(problem.kernels, problem);
+    this.#checkMemory(problem);
+    return this.#watched(options.signal, async () => {
+      const solving = solverOptions({ keep: true, energy: false, fast: options.fast ?? false, preview: true });
+      await this.#crew.ask({ kind: 'exchange', kernels: problem.kernels, options: solving }, () => undefined);
+      return this.#finish(problem, options);
+    });
+  }
+
+  /** All iterations of what was started. */
+  async #finish({ width, height, classes }: CrfProblem, options: CrfOptions): Promise<CrfResult> {
+    const { iterations = 10, tolerance = 0, probabilities = false, energy = false } = options;
+    const reply = await this.#crew.ask(
+      { kind: 'steps', count: iterations, tolerance, last: true, energy, probabilities, watch: watches(options) },
+      options.onStep ?? (() => undefined),
+    );
+    options.signal?.throwIfAborted();
+    const { buffer } = this.#crew.memory;
+    const labels = new Uint8Array(buffer, reply.labels, width * height).slice();
+    if (!probabilities) return { labels, steps: reply.steps };
+    const q = new Float32Array(buffer, reply.probabilities, width * height * classes).slice();
+    return { labels, probabilities: q, steps: reply.steps };
   }
 
   /** Starts a problem to be stepped through by hand; the next problem of this session ends it. */
@@ -191,8 +260,7 @@ export class CrfSession {
       const mine = this.#started;
       const ask = (request: LeaderRequest) =>
         this.#inTurn(() => {
-          if (mine !== this.#started)
-            throw new PixelwiseError('ERR_CLOSED', 'Another problem was started since. Use a session for each.');
+          if (mine !== this.#started) throw superseded();
           return this.#watched(options.signal, () => this.#crew.ask(request, () => undefined));
         });
       const values = problem.width * problem.height * problem.classes;
@@ -200,23 +268,24 @@ export class CrfSession {
     });
   }
 
-  async #start(
-    problem: CrfProblem,
-    o: { keep: boolean; energy: boolean; fast: boolean; preview: boolean },
-  ): Promise<void> {
-    checkProblem(problem);
-    const bytes = memoryEstimate(problem, this.threads);
-    if (bytes > 2 ** 32)
-      throw tooLarge(bytes, `${problem.width} x ${problem.height} pixels with ${problem.classes} classes`);
+  /** A preview may be given its kernels later. */
+  async #start(problem: CrfProblem, o: Parameters<typeof solverOptions>[0]): Promise<void> {
+    checkInput(problem);
+    if (problem.kernels.length > 0 || !o.preview) checkKernels(problem.kernels, problem);
+    this.#checkMemory(problem);
     this.#started++;
     const placed = this.#place(problem);
-    const threshold = o.preview ? previewThreshold : fastThreshold;
-    const options = { threshold: o.fast ? threshold : 0, keep: o.keep, energy: o.energy, oneChannel: !o.preview };
     const { finite } = await this.#crew.ask(
-      { kind: 'start', problem: placed, options, preview: o.preview },
+      { kind: 'start', problem: placed, options: solverOptions(o), preview: o.preview },
       () => undefined,
     );
     if (!finite) throw finiteError(problem);
+  }
+
+  #checkMemory(problem: CrfProblem): void {
+    const bytes = memoryEstimate(problem, this.threads);
+    if (bytes > 2 ** 32)
+      throw tooLarge(bytes, `${problem.width} x ${problem.height} pixels with ${problem.classes} classes`);
   }
 
   /** Writes the problem's arrays into the crew's memory. */

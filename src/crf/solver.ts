@@ -3,10 +3,10 @@
  * loops over pixels and vertices are in the kernels.
  */
 
-import { parts } from './building.js';
+import { beginnings, parts } from './building.js';
 import type { MatrixRows } from './compatibility.js';
-import { Field, type PlacedProblem, type SolverOptions, shares } from './field.js';
-import type { Call, Team } from './team.js';
+import { type Field, type Pairwise, shares } from './field.js';
+import type { Call } from './team.js';
 
 const descriptorBytes = 2048;
 /** Unrolled steps exist up to this many groups of four labels. */
@@ -24,15 +24,11 @@ export class Solver {
   #full = new Map<MatrixRows, number>();
   iterations = 0;
 
-  constructor(team: Team, memory: WebAssembly.Memory, problem: PlacedProblem, options: SolverOptions) {
-    this.#field = new Field(team, memory, problem, options);
-    this.#shares = shares(this.#field.points, team.threads);
-  }
-
-  /** Lattices, norms and unary rows. @returns false where the input holds values that are not finite */
-  prepare(): boolean {
-    const { arena, options, points, stride, team } = this.#field;
-    const finite = this.#field.prepare();
+  /** @param field with the kernels in use; what else this takes of its arena lasts until others are */
+  constructor(field: Field) {
+    const { arena, options, points, stride, team } = field;
+    this.#field = field;
+    this.#shares = shares(points, team.threads);
     if (options.keep) {
       this.#beliefs = arena.take(stride * points);
       this.#implied = arena.take(4 * points);
@@ -44,7 +40,6 @@ export class Solver {
       ]);
     }
     this.#descriptors = Array.from({ length: team.threads }, () => arena.take(descriptorBytes));
-    return finite;
   }
 
   #describe(slicing: boolean, splatting: boolean, labels: number, keep: boolean): void {
@@ -107,39 +102,54 @@ export class Solver {
   #blur(): void {
     if (this.#blurred) return;
     this.#blurred = true;
-    const { threads } = this.#field.team;
-    const stride = this.#field.stride;
-    if (threads > 1) {
-      const lists: Call[][] = Array.from({ length: threads }, () => []);
-      for (const p of this.#field.pairwise) {
-        parts(Math.ceil((stride * (p.vertices + 1)) / 16) * 4, threads).forEach(([from, to], t) => {
-          for (let other = 1; other < threads; other++) {
-            if (this.#shares[other]!.length > 0)
-              lists[t]!.push(['merge', 4 * from, 4 * to, p.tables[0], p.privates[other - 1]!]);
-          }
-        });
+    const { team, pairwise } = this.#field;
+    const { threads } = team;
+    const begun = beginnings(pairwise, threads);
+    const lists: Call[][] = Array.from({ length: threads }, () => []);
+    for (const [m, p] of pairwise.entries()) {
+      const alone = begun[m];
+      const all: [number, number] = [0, Math.ceil((this.#field.stride * (p.vertices + 1)) / 16) * 4];
+      if (alone) {
+        const list = lists[alone.thread]!;
+        list.push(...this.#merges(p, all));
+        for (let axis = 0; axis < alone.axes; axis++) list.push(this.#blurAxis(p, axis, [0, p.vertices]));
+      } else {
+        for (const [t, part] of parts(all[1], threads).entries()) lists[t]!.push(...this.#merges(p, part));
       }
-      this.#field.team.run(lists);
     }
-    const most = Math.max(...this.#field.pairwise.map((p) => p.axes));
-    for (let axis = 0; axis < most; axis++) {
-      const lists: Call[][] = Array.from({ length: threads }, () => []);
-      for (const p of this.#field.pairwise.filter((q) => axis < q.axes)) {
-        const neighbors = p.neighbors + 8 * axis * p.vertices;
-        const [from, to] = p.tables;
-        parts(p.vertices, threads).forEach(([first, last], t) => {
-          if (first === last) return;
-          if (this.#field.groups === 0) lists[t]!.push(['blurOne', first, last, neighbors, from, to]);
-          else if (this.#field.groups > mostUnrolled)
-            lists[t]!.push(['blurAny', this.#field.groups, first, last, neighbors, from, to]);
-          else lists[t]!.push([`blur${this.#field.groups}`, first, last, neighbors, from, to]);
-        });
-        p.tables = [to, from];
-      }
-      this.#field.team.run(lists);
+    if (lists.some((list) => list.length > 0)) team.run(lists);
+    const left = pairwise.map((p, m) => ({ p, axis: begun[m]?.axes ?? 0 }));
+    while (left.some(({ p, axis }) => axis < p.axes)) {
+      const wanted = left.filter(({ p, axis }) => axis < p.axes);
+      const pieces = wanted.map(({ p }) => parts(p.vertices, threads));
+      team.run(
+        Array.from({ length: threads }, (_, t) =>
+          wanted.flatMap(({ p, axis }, i) => {
+            const [first, last] = pieces[i]![t]!;
+            return first < last ? [this.#blurAxis(p, axis, [first, last])] : [];
+          }),
+        ),
+      );
+      for (const one of wanted) one.axis++;
     }
-    // The result is in tables[0] now: what comes next is splatted into the other.
-    for (const p of this.#field.pairwise) p.tables = [p.tables[1], p.tables[0]];
+    for (const p of pairwise) if (p.axes % 2 === 0) p.tables = [p.tables[1], p.tables[0]];
+  }
+
+  /** The other threads' tables added to the first one's, for the floats of a part. */
+  #merges(p: Pairwise, [from, to]: readonly [number, number]): Call[] {
+    return p.privates.flatMap((table, i): Call[] =>
+      this.#shares[i + 1]!.length > 0 ? [['merge', 4 * from, 4 * to, p.tables[0], table]] : [],
+    );
+  }
+
+  /** One axis for some of the vertices, from one of the two tables into the other: even axes read the one that was splatted into. */
+  #blurAxis(p: Pairwise, axis: number, [first, last]: readonly [number, number]): Call {
+    const { groups } = this.#field;
+    const neighbors = p.neighbors + 8 * axis * p.vertices;
+    const tables = axis % 2 === 0 ? p.tables : [p.tables[1], p.tables[0]];
+    if (groups === 0) return ['blurOne', first, last, neighbors, ...tables];
+    if (groups > mostUnrolled) return ['blurAny', groups, first, last, neighbors, ...tables];
+    return [`blur${groups}`, first, last, neighbors, ...tables];
   }
 
   #applyMatrices(): void {

@@ -74,8 +74,9 @@ function placeOf(graph: Graph, size: Pair): { stride: Pair; first: Pair } {
   // Pixel for pixel, however the enlargements before it lay their corners on each other.
   if (value.shape[2] === size[0] && value.shape[3] === size[1]) return { stride: [1, 1], first: [0, 0] };
   const field = receptiveFields(graph).get(value);
-  if (field) return field;
-  // Behind operators that move places about, the map is taken to cover the picture evenly.
+  if (field?.size.every(Number.isFinite)) return field;
+  // Behind operators that move places about or see the whole picture, the map is taken to cover the picture evenly: the middle
+  // of such a field is the picture's, wherever the cell lies.
   const stride: Pair = [size[0] / value.shape[2]!, size[1] / value.shape[3]!];
   return { stride, first: [(stride[0] - 1) / 2, (stride[1] - 1) / 2] };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exactCrf } from '../../src/crf/exact.js';
-import type { CrfProblem } from '../../src/crf/problem.js';
+import type { CrfKernel, CrfProblem } from '../../src/crf/problem.js';
 import { DenseCrf, denseCrf } from '../../src/crf-node/index.js';
 import { agreement, largestDifference, readCrfCase } from '../support/crf.js';
 import { fixture } from '../support/shared.js';
@@ -86,6 +86,58 @@ describe.each([1, 2])('the CRF on %i threads', (threads) => {
     const problem = noise(90, 60, 3);
     problem.unary.data.fill(-9, 2 * 5400).fill(Number.NEGATIVE_INFINITY, 2 * 5400 + 95, 2 * 5400 + 96);
     await expect(crf.run(problem, { preview: true })).rejects.toThrow(/-Infinity for label 2 at pixel \(5, 1\)/);
+  });
+
+  it('tries kernels on a kept preview: each time the labels are those of a preview of its own', async () => {
+    const problem = noise(70, 52, 6);
+    for (let i = 0; i < 70 * 52; i++) problem.unary.data[(Math.floor((i % 70) / 24) + 1) * 70 * 52 + i]! += 0.5;
+    const { kernels: _, ...input } = problem;
+    const spatial = (sigma: number, weight: number) => ({ kind: 'spatial', sigma, weight }) as const;
+    const bilateral = (sigma: number, weight: number) =>
+      ({ kind: 'bilateral', sigma, colorSigma: 10, weight }) as const;
+    const costs = Array.from({ length: 6 }, (_, a) =>
+      Array.from({ length: 6 }, (_, b) => (a === b ? 0 : 1 + ((a + b) % 3))),
+    );
+    const tried: CrfKernel[][] = [
+      [spatial(3, 3), bilateral(20, 4)],
+      [spatial(3, 1), bilateral(20, 9)], // weights only
+      [spatial(3, 1), bilateral(30, 9)], // one sigma
+      [spatial(3, 1), bilateral(12, 9)],
+      [spatial(5, 1), bilateral(12, 9)], // the other one
+      [bilateral(12, 9), spatial(3, 1)],
+      [bilateral(12, 9)],
+      [bilateral(12, 9), bilateral(12, 1), spatial(3, 2)],
+      [spatial(3, 3), { ...bilateral(20, 4), weight: costs, normalization: 'after' }],
+      [
+        { ...spatial(3, 3), normalization: 'after' },
+        { ...bilateral(20, 4), normalization: 'none' },
+      ],
+    ];
+    const own: Uint8Array[] = [];
+    for (const kernels of tried) own.push((await crf.run({ ...input, kernels }, { preview: true })).labels);
+    const preview = await crf.preview(input);
+    for (const [i, kernels] of tried.entries()) expect((await preview.run(kernels)).labels, `${i}`).toEqual(own[i]);
+    expect(new Set(own.map(String)).size).toBeGreaterThan(6);
+    const { labels, steps } = await preview.run(tried[0]!, { iterations: 3, fast: true, onStep: () => undefined });
+    expect([steps.length, agreement(labels, own[0]!) > 0.8]).toEqual([3, true]);
+  });
+
+  it('refuses kernels that a kept preview cannot have, and goes on', async () => {
+    const { kernels, ...input } = noise(20, 16, 3);
+    const preview = await crf.preview(input);
+    const { labels } = await preview.run(kernels);
+    await expect(preview.run([])).rejects.toThrow(/Impossible number of kernels 0/);
+    await expect(preview.run([{ kind: 'spatial', sigma: -1, weight: 1 }])).rejects.toThrow(/Impossible sigma -1/);
+    await expect(preview.run([kernels[0]!, { kind: 'spatial', sigma: 1e-7, weight: 1 }])).rejects.toThrow(/too small/);
+    const features = { kind: 'features', features: new Float32Array(320), dimensions: 1, weight: 1 } as const;
+    await expect(preview.run([features])).rejects.toThrow(/A preview halves the picture/);
+    await expect(preview.run(kernels, { iterations: 0 })).rejects.toThrow(/iterations 0/);
+    await expect(preview.run(kernels, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    expect((await preview.run(kernels)).labels).toEqual(labels);
+    await crf.run({ ...input, kernels });
+    await expect(preview.run(kernels)).rejects.toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    input.unary.data[7] = Number.NaN;
+    await expect(crf.preview(input)).rejects.toThrow(/NaN for label 0 at pixel \(7, 0\)/);
   });
 
   it.each([

@@ -235,6 +235,22 @@ describe('a segmentation model', () => {
   });
 });
 
+it('a model that sees the whole picture: its coarse map covers the photograph as the enlarged one does', async () => {
+  const photo = new URL('../../examples/chelsea.jpg', import.meta.url);
+  const model = await modelSource('voc-espnetv2');
+  const map = await draw(photo, model, { class: 'cat' });
+  const low = await draw(photo, model, { class: 'cat', dense: 'coarse' });
+  expect([low.stride, low.width, low.height]).toEqual([2, map.width / 2, map.height / 2]);
+  const middle = ({ values, width }: typeof low, stride: number) => {
+    const sure = [...values.keys()].filter((i) => values[i]! > 0.5);
+    const mean = (of: (i: number) => number) => sure.reduce((sum, i) => sum + of(i), 0) / sure.length;
+    return [mean((i) => stride * ((i % width) + 0.5)), mean((i) => stride * (Math.floor(i / width) + 0.5))];
+  };
+  const [a, b] = [middle(map, map.stride), middle(low, low.stride)];
+  expect(Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!)).toBeLessThan(1);
+  expect(Math.hypot(map.peak.x - low.peak.x, map.peak.y - low.peak.y)).toBeLessThan(6);
+});
+
 describe('is refused', () => {
   const p = picture(60, 40);
   const onnx = async () => classifierSource(await loadClassifier(file('plain.onnx')));

@@ -65,6 +65,16 @@ describe('problems without an answer', () => {
     ],
     ['confidence', { unary: { kind: 'labels', data: new Uint8Array(24), confidence: 1 } }, /confidence 1\./],
     [
+      'probabilities that are scores',
+      { unary: { kind: 'probabilities', data: new Float32Array(72).fill(-0.5, 31, 32) } },
+      /hold -0\.5 for label 1 at pixel \(1, 1\).*Expected 0 to 1\. Scores/,
+    ],
+    [
+      'probabilities above 1',
+      { unary: { kind: 'probabilities', data: new Float32Array(72).fill(1).fill(1.25, 71) } },
+      /hold 1\.25 for label 2 at pixel \(5, 3\)/,
+    ],
+    [
       'label',
       { unary: { kind: 'labels', data: new Uint8Array(24).fill(9, 7), confidence: 0.9 } },
       /Label 9 at pixel \(1, 1\)/,
