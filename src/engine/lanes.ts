@@ -1,8 +1,8 @@
 /** @file Which of several equal workers does the next job. */
 
 interface Waiting {
-  /** Lanes below this number will do. */
-  readonly below: number;
+  /** Whether a lane will do. */
+  readonly suits: (lane: number) => boolean;
   readonly begin: (lane: number) => void;
 }
 
@@ -14,9 +14,9 @@ export class Lanes {
     this.#free = new Set(Array.from({ length: count }, (_, i) => i));
   }
 
-  /** Does a job in the first lane below the number `below` that is free, in the order of asking. */
-  async use<T>(below: number, work: (lane: number) => Promise<T>): Promise<T> {
-    const lane = await this.#take(below);
+  /** Does a job in the first free lane that suits it, in the order of asking. */
+  async use<T>(suits: (lane: number) => boolean, work: (lane: number) => Promise<T>): Promise<T> {
+    const lane = await this.#take(suits);
     try {
       return await work(lane);
     } finally {
@@ -24,15 +24,15 @@ export class Lanes {
     }
   }
 
-  #take(below: number): number | Promise<number> {
-    const lane = [...this.#free].filter((l) => l < below).sort((a, b) => a - b)[0];
-    if (lane === undefined) return new Promise((begin) => this.#waiting.push({ below, begin }));
+  #take(suits: (lane: number) => boolean): number | Promise<number> {
+    const lane = [...this.#free].filter(suits).sort((a, b) => a - b)[0];
+    if (lane === undefined) return new Promise((begin) => this.#waiting.push({ suits, begin }));
     this.#free.delete(lane);
     return lane;
   }
 
   #give(lane: number): void {
-    const next = this.#waiting.findIndex((w) => lane < w.below);
+    const next = this.#waiting.findIndex((w) => w.suits(lane));
     if (next < 0) this.#free.add(lane);
     else this.#waiting.splice(next, 1)[0]!.begin(lane);
   }

@@ -149,12 +149,16 @@ interface Copy {
   readonly id: number;
 }
 
+/** Programs that run no oftener wait for a lane that has them: compiling takes longer. */
+const rare = 4;
+
 class NodeProgram implements Program {
   readonly #lanes: Lanes;
   readonly #graph: Graph;
   readonly #compile: (lane: number) => Promise<Copy>;
   /** By lane; beyond the first they are made when a run comes there. */
   readonly #copies: Promise<Copy>[];
+  #runs = 0;
 
   constructor(lanes: Lanes, graph: Graph, compile: (lane: number) => Promise<Copy>, count: number) {
     this.#lanes = lanes;
@@ -179,7 +183,9 @@ class NodeProgram implements Program {
     const names = new Set(transferFeeds === true ? [] : transferFeeds || []);
     const handed = transferFeeds === true ? entries : entries.filter(([name]) => names.has(name));
     // Runs wait for a lane, so that one that is called off before its turn never starts.
-    const mine = this.#lanes.use(this.#copies.length, async (lane) => {
+    const isCommon = ++this.#runs > rare;
+    const suits = (lane: number): boolean => (isCommon && lane < this.#copies.length) || lane in this.#copies;
+    const mine = this.#lanes.use(suits, async (lane) => {
       signal?.throwIfAborted();
       this.#copies[lane] ??= this.#compile(lane);
       const { thread, id } = await this.#copies[lane];

@@ -67,7 +67,7 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
     };
     const { lanes } = options.engine;
     // Where one picture has the engine to itself its time is what it takes; else the next ones wait at the door.
-    const work = inOrder(dataset.ids.keys(), lanes === 1 ? 1 : lanes + 2, labeled, options.signal);
+    const work = inOrder(dataset.ids.keys(), lanes === 1 ? 1 : lanes * 2 + 2, labeled, options.signal);
     for await (const { index: i, result, error } of work) {
       if (!result) throw error;
       const { sample, answered, time } = result;

@@ -59,7 +59,7 @@ export interface SegmentOptions extends ViewOptions, FurtherInputs {
 }
 
 export interface SegmentAllOptions extends Omit<SegmentOptions, keyof FurtherInputs> {
-  /** Pictures under way at a time; by default two more than the engine has lanes, which are decoded while the network works on others. */
+  /** Pictures under way at a time; by default twice the engine.s lanes and two more, so that lanes always find a decoded one while an early picture is still awaited. */
   readonly concurrency?: number;
 }
 
@@ -194,7 +194,7 @@ export class Segmenter {
 
   /** Pictures that are worth having under way at a time: with fewer, the engine waits for pictures. */
   get concurrency(): number {
-    return this.#engine.lanes + 2;
+    return this.#engine.lanes * 2 + 2;
   }
 
   #check(options: SegmentOptions): void {
@@ -292,7 +292,7 @@ export class Segmenter {
     options: SegmentAllOptions = {},
   ): AsyncGenerator<Outcome<I, Segmentation>, void, undefined> {
     const { engine, predictor } = this.#forMany();
-    const { concurrency = engine.lanes + 2, ...each } = options;
+    const { concurrency = engine.lanes * 2 + 2, ...each } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
     }
@@ -324,7 +324,7 @@ export class Segmenter {
         const labeled = await labelWhole(predictor, rowsOf(picture), this.model, undefined, how);
         return { picture, labels: await atSizeOf(picture, labeled.labels, labeled) };
       };
-      for await (const { result, error } of inOrder(frames, isAlone ? 1 : engine.lanes + 2, work, signal)) {
+      for await (const { result, error } of inOrder(frames, isAlone ? 1 : engine.lanes * 2 + 2, work, signal)) {
         if (!result) throw error;
         yield result;
       }

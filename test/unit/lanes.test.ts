@@ -14,16 +14,19 @@ describe('lanes', () => {
         const busy = new Set<number>();
         let most = 0;
         const results = jobs.map(({ below, fails }, i) =>
-          lanes.use(Math.min(below, count), async (lane) => {
-            expect(lane).toBeLessThan(below);
-            expect(busy.has(lane)).toBe(false);
-            busy.add(lane);
-            most = Math.max(most, busy.size);
-            for (let k = 0; k <= i % 3; k++) await setImmediate();
-            busy.delete(lane);
-            if (fails) throw new Error(`job ${i}`);
-            return i;
-          }),
+          lanes.use(
+            (lane) => lane < Math.min(below, count),
+            async (lane) => {
+              expect(lane).toBeLessThan(below);
+              expect(busy.has(lane)).toBe(false);
+              busy.add(lane);
+              most = Math.max(most, busy.size);
+              for (let k = 0; k <= i % 3; k++) await setImmediate();
+              busy.delete(lane);
+              if (fails) throw new Error(`job ${i}`);
+              return i;
+            },
+          ),
         );
         const done = await Promise.allSettled(results);
         expect(done.map((d) => (d.status === 'fulfilled' ? d.value : d.reason.message))).toEqual(
@@ -38,7 +41,14 @@ describe('lanes', () => {
   it('are taken in the order of asking', async () => {
     const lanes = new Lanes(1);
     const order: number[] = [];
-    await Promise.all([1, 2, 3].map((i) => lanes.use(1, async () => void order.push(i))));
+    await Promise.all(
+      [1, 2, 3].map((i) =>
+        lanes.use(
+          () => true,
+          async () => void order.push(i),
+        ),
+      ),
+    );
     expect(order).toEqual([1, 2, 3]);
   });
 });
