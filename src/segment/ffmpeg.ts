@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { PixelwiseError } from '../errors.js';
-import { fileError } from '../files.js';
+import { fileError, removeAtEnd } from '../files.js';
 import type { Picture, Size } from '../image/picture.js';
 import { readPpm } from './ppm.js';
 
@@ -121,6 +121,7 @@ export class VideoWriter {
   readonly #file: string;
   readonly #part: string;
   readonly #run: Running;
+  readonly #forget: () => void;
 
   /** @param sound a file whose sound is taken along */
   constructor(file: string, { width, height }: Size, { rate }: VideoFacts, sound: string) {
@@ -134,6 +135,8 @@ export class VideoWriter {
     const input = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0'];
     const args = ['-v', 'error', '-y', ...input, '-i', sound, '-map', '0:v:0', ...colors, this.#part];
     this.#run = start('ffmpeg', args, 'pipe');
+    // After the start, so that the encoder is ended first.
+    this.#forget = removeAtEnd(this.#part);
   }
 
   /** One frame: RGB, row by row. */
@@ -152,17 +155,24 @@ export class VideoWriter {
     const { child, ended, said } = this.#run;
     child.stdin?.end();
     if ((await ended) !== 0) {
-      await rm(this.#part, { force: true });
+      await this.#remove();
       throw videoError(this.#file, 'write', said());
     }
-    await rename(this.#part, this.#file).catch((cause: unknown) => {
+    await rename(this.#part, this.#file).catch(async (cause: unknown) => {
+      await this.#remove();
       throw fileError('write', this.#file, cause);
     });
+    this.#forget();
   }
 
   async discard(): Promise<void> {
     this.#run.child.kill('SIGKILL');
     await this.#run.ended.catch(() => undefined);
+    await this.#remove();
+  }
+
+  async #remove(): Promise<void> {
     await rm(this.#part, { force: true });
+    this.#forget();
   }
 }

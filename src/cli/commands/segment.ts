@@ -10,7 +10,7 @@ import { makeFolder } from '../../files.js';
 import { defaultModel } from '../../segment/default-model.js';
 import type { Segmenter, SegmentOptions } from '../../segment/segmenter.js';
 import { isPattern } from '../glob.js';
-import { expandInputs } from '../inputs.js';
+import { expandInputs, filesBelow } from '../inputs.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import { command, flag, numbers, oneOf, type Parsed, type Schema, share, text, whole } from '../options.js';
 import { say } from '../output.js';
@@ -180,6 +180,8 @@ async function pictures({ words, o, files, signal }: Work): Promise<number> {
 async function watching({ words, o, files, signal }: Work): Promise<number> {
   const { picturesAppearing } = await import('../watch.js');
   const [folder = ''] = words;
+  // A folder that is not there is an error now; one that goes away later is one then.
+  await filesBelow(folder);
   const stemOf = (path: string) => join(o.out ?? folder, path.slice(0, path.length - extname(path).length));
   async function* appearing() {
     for await (const path of picturesAppearing(folder, (p) => `${stemOf(p)}.mask.png`, signal)) {
