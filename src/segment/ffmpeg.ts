@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rename, rm } from 'node:fs/promises';
+import { access, constants, rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { PixelwiseError } from '../errors.js';
 import { fileError, removeAtEnd } from '../files.js';
@@ -74,9 +74,12 @@ export interface VideoFacts {
 /**
  * What a video file says of itself.
  *
- * @throws ERR_FILE where ffprobe is not installed, ERR_FORMAT for a file without a video
+ * @throws ERR_FILE where ffprobe is not installed or the file is not there, ERR_FORMAT for a file without a video
  */
 export async function videoFacts(file: string): Promise<VideoFacts> {
+  await access(file, constants.R_OK).catch((cause: unknown) => {
+    throw fileError('read', file, cause);
+  });
   const entries = 'stream=avg_frame_rate,r_frame_rate,nb_frames,duration:format=duration';
   const args = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', entries, '-of', 'json', '--', file];
   const { child, ended, said } = start('ffprobe', args, 'ignore');
@@ -147,7 +150,8 @@ export class VideoWriter {
       throw videoError(this.#file, 'write', said());
     }
     if (child.stdin.write(data)) return;
-    await Promise.race([once(child.stdin, 'drain'), ended]);
+    // An encoder that ends in the middle says why at its exit, which the next frame meets.
+    await Promise.race([once(child.stdin, 'drain').catch(() => ended), ended]);
   }
 
   /** Completes the file and gives it its name; so does whoever stops early. */

@@ -2,12 +2,12 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { filesIn, linesOf, temporaryFolder } from '../support/cli.js';
+import { filesIn, linesOf, pixelwise, temporaryFolder } from '../support/cli.js';
 
 const work = temporaryFolder();
 const chelsea = fileURLToPath(new URL('../../examples/chelsea.jpg', import.meta.url));
@@ -51,6 +51,41 @@ describe.skipIf(!existsSync('/dev/full'))('output into a full disk', () => {
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0 && spawnSync('ffprobe', ['-version']).status === 0;
 
+/** 480 frames. */
+function makeVideo(name: string): string {
+  const video = join(work, name);
+  spawnSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=91x60:rate=12', '-t', '40', video]);
+  return video;
+}
+
+describe.skipIf(!hasFfmpeg)('a video', () => {
+  it('that would replace itself is refused', async () => {
+    const video = makeVideo('itself.mp4');
+    const before = await readFile(video);
+    const { code, stderr } = await pixelwise(['segment', video, '--video', join(work, '.', 'itself.mp4')]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `'${video}' is the video that is read. Name another file with --video. [ERR_USAGE]\n`,
+    });
+    expect(await readFile(video)).toEqual(before);
+  });
+
+  it('that is not there is named', async () => {
+    const { code, stderr } = await pixelwise(['segment', 'no.mp4', '--video', join(work, 'out.mp4')]);
+    expect([code, stderr]).toEqual([1, "Cannot read 'no.mp4': it does not exist. Check the path. [ERR_FILE]\n"]);
+  });
+
+  it('whose encoder ends in the middle says why, and leaves nothing', async () => {
+    makeVideo('large.mp4');
+    const { status, stderr } = shell(
+      'ulimit -f 8; exec "$0" "$1" segment large.mp4 --long-side 32 --video new/out.mp4',
+    );
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^ffmpeg cannot write 'new\/out\.mp4': .* \[ERR_FORMAT\]\n$/);
+    expect(await filesIn(join(work, 'new'))).toEqual([]);
+  });
+});
+
 /** Presses Ctrl-C twice as soon as something is being written. */
 async function interruptTwice(folder: string, args: readonly string[]) {
   const child = spawn(process.execPath, [main, 'segment', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -80,8 +115,7 @@ describe.skipIf(process.platform === 'win32')('a second Ctrl-C', () => {
   it.skipIf(!hasFfmpeg)('leaves nothing of a video', async () => {
     const out = join(work, 'video');
     await mkdir(out);
-    const video = join(work, 'in.mp4');
-    spawnSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=91x60:rate=12', '-t', '40', video]);
+    const video = makeVideo('in.mp4');
     const { ended } = await interruptTwice(out, [video, '--video', join(out, 'out.mp4')]);
     expect(ended).toEqual([null, 'SIGINT']);
     // The encoder, which is ended too, may still be about to close its file.

@@ -1,11 +1,12 @@
 /** @file `pixelwise quantize`: a model whose convolutions compute on whole numbers, compared with the original before it is written. */
 
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { writeFileAtomic } from '../../files.js';
+import { makeFolder, writeFileAtomic } from '../../files.js';
 import { loadModel } from '../../segment/model.js';
 import { type QuantizedModel, quantizeModel } from '../../segment/quantize/quantize-model.js';
 import { calibrationMethods } from '../../surgery/quantize/ranges.js';
@@ -98,6 +99,8 @@ export const quantizeCommand = command({
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
     const loaded = await loadModel(model);
+    // A place that cannot be written should be known before the minutes that scoring takes.
+    await makeFolder(dirname(out));
     const scoring = await openDataset(o.data, o.split);
     const calibration = await openDataset(o.data, o.calibrateOn);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });
