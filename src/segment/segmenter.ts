@@ -298,7 +298,10 @@ export class Segmenter {
     }
     // A path is a list of letters to JavaScript, and bytes are one of numbers.
     if (typeof inputs === 'string' || inputs instanceof Uint8Array) {
-      throw new PixelwiseError('ERR_USAGE', 'segmentAll takes a list of pictures. Expected [picture], or call segment.');
+      throw new PixelwiseError(
+        'ERR_USAGE',
+        'segmentAll takes a list of pictures. Expected [picture], or call segment.',
+      );
     }
     this.#check(options);
     yield* inOrder(inputs, concurrency, (input) => this.#segment(predictor, input, each), options.signal);

@@ -12,7 +12,7 @@ import { type QuantizedModel, quantizeModel } from '../../segment/quantize/quant
 import { calibrationMethods } from '../../surgery/quantize/ranges.js';
 import { writeModel } from '../../weights/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, share, text, whole } from '../options.js';
+import { command, commonOptions, flag, share, text, whole } from '../options.js';
 import { percent, print, say, status, table } from '../output.js';
 
 /** Layers that are shown with what they cost. */
@@ -78,8 +78,8 @@ export const quantizeCommand = command({
       schema: z.string().default('train'),
     },
     force: { flags: '--force', description: 'write over an existing file', schema: flag },
-    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-    json: { flags: '--json', description: 'print one JSON object', schema: flag },
+    threads: commonOptions.threads,
+    json: commonOptions.json,
   },
   async run([model = ''], o) {
     const out = o.out ?? `${model.replace(/^.*[\\/]|\.\w+$/g, '')}-int8.safetensors`;
