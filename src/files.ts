@@ -2,8 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from './errors.js';
 
@@ -45,9 +45,11 @@ export function toPath(file: FilePath): string {
   }
 }
 
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+
 /** `ERR_FILE` for a failed system call on `path`. */
 export function fileError(verb: 'read' | 'write', path: string, cause: unknown): PixelwiseError {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const code = codeOf(cause);
   const reason = reasons[code] ?? `fails: ${cause instanceof Error ? cause.message : String(cause)}`;
   return new PixelwiseError('ERR_FILE', `Cannot ${verb} '${path}': it ${reason}.`, { subject: path, cause });
 }
@@ -62,14 +64,35 @@ export async function readBytes(file: FilePath): Promise<Uint8Array> {
   }
 }
 
-/** Make a folder and those above it; one that is there already is fine. `ERR_FILE` says why not. */
+/**
+ * Make a folder and those above it; one that is there already is fine. `ERR_FILE` says why not.
+ *
+ * Not by Node's own `recursive`: where nothing can be made, as below /proc, Node 20 tries for ever.
+ */
 export async function makeFolder(folder: FilePath): Promise<void> {
   const path = toPath(folder);
+  const make = async (above: string): Promise<void> => {
+    try {
+      await mkdir(above);
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT' && dirname(above) !== above) {
+        await make(dirname(above));
+        // One that came meanwhile is as good.
+        await mkdir(above).catch((again: unknown) => rejectUnlessFolder(above, again));
+      } else await rejectUnlessFolder(above, cause);
+    }
+  };
   try {
-    await mkdir(path, { recursive: true });
+    await make(resolve(path));
   } catch (cause) {
     throw fileError('write', path, cause);
   }
+}
+
+/** A folder that is there already is no failure; systems give different reasons for not making it. */
+async function rejectUnlessFolder(path: string, cause: unknown): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) throw cause;
 }
 
 const partName = /^\..+\.[0-9a-f]{12}\.part$/;
@@ -96,6 +119,16 @@ function removeUnfinished(): void {
   for (const part of unfinished) rmSync(part, { force: true });
 }
 
+/** From now on a process that ends takes this file with it, until the function that comes back is called. */
+export function removeAtEnd(part: string): () => void {
+  if (unfinished.size === 0) process.once('exit', removeUnfinished);
+  unfinished.add(part);
+  return () => {
+    unfinished.delete(part);
+    if (unfinished.size === 0) process.off('exit', removeUnfinished);
+  };
+}
+
 /**
  * Write a file so that it is either complete or untouched: the bytes go to a file beside it, which is then renamed.
  * The folder must exist. `ERR_FILE` where writing fails; nothing is left behind.
@@ -103,8 +136,7 @@ function removeUnfinished(): void {
 export async function writeFileAtomic(file: FilePath, data: Uint8Array | string): Promise<void> {
   const path = toPath(file);
   const part = partOf(path);
-  if (unfinished.size === 0) process.once('exit', removeUnfinished);
-  unfinished.add(part);
+  const forget = removeAtEnd(part);
   try {
     const handle = await open(part, 'wx');
     try {
@@ -119,8 +151,7 @@ export async function writeFileAtomic(file: FilePath, data: Uint8Array | string)
     await rm(part, { force: true }).catch(() => undefined);
     throw fileError('write', path, cause);
   } finally {
-    unfinished.delete(part);
-    if (unfinished.size === 0) process.off('exit', removeUnfinished);
+    forget();
   }
 }
 
@@ -133,6 +164,8 @@ export interface GrowingFile {
    * @throws ERR_FILE where writing fails
    */
   write(bytes: Uint8Array, at?: number): Promise<void>;
+  /** Brings all of it to the disk: afterwards only the name is missing. */
+  complete(): Promise<void>;
   /** Gives the file its name. */
   commit(): Promise<void>;
   /** Leaves nothing behind; after `commit` it does nothing. */
@@ -148,23 +181,32 @@ export interface GrowingFile {
 export async function growFile(file: FilePath): Promise<GrowingFile> {
   const path = toPath(file);
   const part = partOf(path);
-  if (unfinished.size === 0) process.once('exit', removeUnfinished);
-  unfinished.add(part);
+  const forget = removeAtEnd(part);
   let [isOpen, isDone] = [true, false];
-  const forget = (): void => {
-    unfinished.delete(part);
-    if (unfinished.size === 0) process.off('exit', removeUnfinished);
-  };
-  const handle = await open(part, 'wx').catch((cause: unknown) => {
+  const refuse = (cause: unknown): never => {
     forget();
     throw fileError('write', path, cause);
-  });
+  };
+  // Renaming would find it too, but only after all the work.
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) refuse({ code: 'EISDIR' });
+  const handle = await open(part, 'wx').catch(refuse);
   const discard = async (): Promise<void> => {
     if (isDone) return;
     isDone = true;
     if (isOpen) await handle.close().catch(() => undefined);
     await rm(part, { force: true }).catch(() => undefined);
     forget();
+  };
+  const complete = async (): Promise<void> => {
+    if (!isOpen) return;
+    try {
+      await handle.sync();
+      await handle.close();
+      isOpen = false;
+    } catch (cause) {
+      await discard();
+      throw fileError('write', path, cause);
+    }
   };
   return {
     discard,
@@ -176,11 +218,10 @@ export async function growFile(file: FilePath): Promise<GrowingFile> {
         throw fileError('write', path, cause);
       }
     },
+    complete,
     async commit() {
+      await complete();
       try {
-        await handle.sync();
-        await handle.close();
-        isOpen = false;
         await rename(part, path);
         isDone = true;
         forget();

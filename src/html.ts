@@ -44,3 +44,21 @@ export function table(
     '</tbody></table></div>',
   ].join('\n');
 }
+
+/**
+ * A whole page of parts, of which empty ones are left out.
+ *
+ * @param head tags that only this page has
+ */
+export const page = (title: string, style: string, head: string, parts: readonly string[]): string =>
+  [
+    '<!DOCTYPE html>',
+    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
+    head,
+    `<title>${escaped(title)}</title><style>${style}</style></head><body><main>`,
+    `<h1>${escaped(title)}</h1>`,
+    ...parts,
+    '</body></html>\n',
+  ]
+    .filter((part) => part !== '')
+    .join('\n');

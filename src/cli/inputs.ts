@@ -37,7 +37,15 @@ export async function filesBelow(folder: string): Promise<string[]> {
       .filter((path) => !path.split('/').some((part) => part.startsWith('.')))
       .sort(natural);
   } catch (cause) {
-    throw fileError('read', folder, cause);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOTDIR') throw fileError('read', folder, cause);
+    throw new PixelwiseError(
+      'ERR_FILE',
+      `Cannot read '${folder}': it is no folder. Expected one with pictures in it.`,
+      {
+        subject: folder,
+        cause,
+      },
+    );
   }
 }
 

@@ -64,6 +64,18 @@ export const whole = schema<number | undefined>(undefined, 'Expected a whole num
   const n = Number(given);
   return Number.isSafeInteger(n) && n >= 1 ? n : undefined;
 });
+/** Options that mean the same wherever they are. */
+export const commonOptions = {
+  longSide: {
+    flags: '--long-side <pixels>',
+    description: 'reduce larger pictures to this long side before the network sees them',
+    schema: whole,
+  },
+  maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
+  threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
+  json: { flags: '--json', description: 'print one JSON object', schema: flag },
+} as const satisfies OptionTable;
+
 /** One of some words. */
 export const oneOf = <const T extends string>(words: readonly T[]): Schema<T | undefined> =>
   schema<T | undefined>(undefined, `Expected ${words.join(', ')}.`, (given) => words.find((w) => w === given));

@@ -1,5 +1,9 @@
 /** @file `pixelwise segment IN --video OUT`: every frame tinted by class. */
 
+import { realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { PixelwiseError } from '../errors.js';
+import { makeFolder } from '../files.js';
 import { tintRows } from '../image/overlay.js';
 import { VideoWriter, videoFacts, videoFrames } from '../segment/ffmpeg.js';
 import type { FrameOptions, Segmenter } from '../segment/segmenter.js';
@@ -11,9 +15,22 @@ export interface VideoOptions extends FrameOptions {
   readonly signal: AbortSignal;
 }
 
+/** The place of a file, whatever links lead there; of one that is not there its path. */
+const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+
+/** @throws ERR_USAGE where the video would be replaced by what is made of it */
+async function refuseItself(from: string, to: string): Promise<void> {
+  if ((await placeOf(from)) !== (await placeOf(to))) return;
+  throw new PixelwiseError('ERR_USAGE', `'${to}' is the video that is read. Name another file with --video.`, {
+    subject: to,
+  });
+}
+
 /** Goes on until the end or Ctrl-C; in both cases what is there is a whole video. @returns the exit code */
 export async function segmentVideo(segmenter: Segmenter, from: string, to: string, o: VideoOptions): Promise<number> {
+  await refuseItself(from, to);
   const facts = await videoFacts(from);
+  await makeFolder(dirname(to));
   const began = performance.now();
   let writer: VideoWriter | undefined;
   let count = 0;

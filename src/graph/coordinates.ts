@@ -7,8 +7,8 @@
  */
 
 import { PixelwiseError } from '../errors.js';
+import { sliceRange } from './counting.js';
 import type { Node, NodeOf, OpType, Pads, Pair, Value } from './ir.js';
-import { sliceRange } from './shapes.js';
 import { formatShape } from './tensor.js';
 
 /** `top = scale * bottom + shift`, for rows and columns. */

@@ -3,8 +3,8 @@
  * cell. Both come from one table of what every operator reaches for in its input.
  */
 
+import { sliceRange } from './counting.js';
 import type { Graph, Node, NodeOf, OpType, Pads, Pair, Value } from './ir.js';
-import { sliceRange } from './shapes.js';
 import type { Shape } from './tensor.js';
 
 /** Rows and columns in input pixels. */

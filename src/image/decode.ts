@@ -194,7 +194,7 @@ async function decodeError(
   if (width * height > maxPixels) {
     const reason =
       `it has too many pixels. Expected at most ${maxPixels}, received ${width} x ${height} = ${width * height}. ` +
-      'Shrink it or raise maxPixels';
+      'Shrink it or raise maxPixels (--max-pixels)';
     return imageError(name, reason, cause);
   }
   const message = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? '';

@@ -75,22 +75,32 @@ export class PngRows {
   }
 
   /**
-   * Writes what is missing and gives the file its name.
+   * Writes what is missing. Only the name is still to be given then.
    *
    * @throws ERR_FILE where writing failed; nothing is left behind then
    */
-  async finish(): Promise<void> {
+  async complete(): Promise<void> {
     this.#deflate.end();
     try {
       await this.#written;
       await this.#file.write(chunk('IEND', new Uint8Array(0)));
       const color = this.#channels === 1 ? indexed : trueColor;
       await this.#file.write(header(this.#width, this.#rows, color), signature.length);
-      await this.#file.commit();
+      await this.#file.complete();
     } catch (error) {
       await this.#file.discard();
       throw error;
     }
+  }
+
+  /**
+   * Completes the file and gives it its name.
+   *
+   * @throws ERR_FILE where that failed; nothing is left behind then
+   */
+  async finish(): Promise<void> {
+    if (!this.#deflate.writableEnded) await this.complete();
+    await this.#file.commit();
   }
 
   /** Leaves nothing behind; after `finish` it does nothing. */

@@ -2,10 +2,10 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rename, rm } from 'node:fs/promises';
+import { access, constants, rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { PixelwiseError } from '../errors.js';
-import { fileError } from '../files.js';
+import { fileError, removeAtEnd } from '../files.js';
 import type { Picture, Size } from '../image/picture.js';
 import { readPpm } from './ppm.js';
 
@@ -74,9 +74,12 @@ export interface VideoFacts {
 /**
  * What a video file says of itself.
  *
- * @throws ERR_FILE where ffprobe is not installed, ERR_FORMAT for a file without a video
+ * @throws ERR_FILE where ffprobe is not installed or the file is not there, ERR_FORMAT for a file without a video
  */
 export async function videoFacts(file: string): Promise<VideoFacts> {
+  await access(file, constants.R_OK).catch((cause: unknown) => {
+    throw fileError('read', file, cause);
+  });
   const entries = 'stream=avg_frame_rate,r_frame_rate,nb_frames,duration:format=duration';
   const args = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', entries, '-of', 'json', '--', file];
   const { child, ended, said } = start('ffprobe', args, 'ignore');
@@ -121,6 +124,7 @@ export class VideoWriter {
   readonly #file: string;
   readonly #part: string;
   readonly #run: Running;
+  readonly #forget: () => void;
 
   /** @param sound a file whose sound is taken along */
   constructor(file: string, { width, height }: Size, { rate }: VideoFacts, sound: string) {
@@ -134,6 +138,8 @@ export class VideoWriter {
     const input = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0'];
     const args = ['-v', 'error', '-y', ...input, '-i', sound, '-map', '0:v:0', ...colors, this.#part];
     this.#run = start('ffmpeg', args, 'pipe');
+    // After the start, so that the encoder is ended first.
+    this.#forget = removeAtEnd(this.#part);
   }
 
   /** One frame: RGB, row by row. */
@@ -144,7 +150,8 @@ export class VideoWriter {
       throw videoError(this.#file, 'write', said());
     }
     if (child.stdin.write(data)) return;
-    await Promise.race([once(child.stdin, 'drain'), ended]);
+    // An encoder that ends in the middle says why at its exit, which the next frame meets.
+    await Promise.race([once(child.stdin, 'drain').catch(() => ended), ended]);
   }
 
   /** Completes the file and gives it its name; so does whoever stops early. */
@@ -152,17 +159,24 @@ export class VideoWriter {
     const { child, ended, said } = this.#run;
     child.stdin?.end();
     if ((await ended) !== 0) {
-      await rm(this.#part, { force: true });
+      await this.#remove();
       throw videoError(this.#file, 'write', said());
     }
-    await rename(this.#part, this.#file).catch((cause: unknown) => {
+    await rename(this.#part, this.#file).catch(async (cause: unknown) => {
+      await this.#remove();
       throw fileError('write', this.#file, cause);
     });
+    this.#forget();
   }
 
   async discard(): Promise<void> {
     this.#run.child.kill('SIGKILL');
     await this.#run.ended.catch(() => undefined);
+    await this.#remove();
+  }
+
+  async #remove(): Promise<void> {
     await rm(this.#part, { force: true });
+    this.#forget();
   }
 }

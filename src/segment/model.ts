@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PixelwiseError } from '../errors.js';
-import { readBytes } from '../files.js';
+import { readBytes, toPath } from '../files.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { nearest } from '../nearest.js';
 import { findNetwork } from '../nets/catalogue.js';
@@ -33,7 +33,7 @@ export async function shippedFile(name: string): Promise<string | undefined> {
 
 /** A shipped model's file, or the file that a path names. Undefined: a name, but of no shipped model. */
 async function fileOf(model: string | URL): Promise<string | undefined> {
-  if (model instanceof URL) return fileURLToPath(model);
+  if (model instanceof URL) return toPath(model);
   // Anything that looks like a path is one.
   if (/[\\/.]/.test(model)) return model;
   return shippedFile(model);
@@ -58,15 +58,23 @@ export interface LoadedModel {
   readonly tensors: NamedTensors;
 }
 
+/** Runs what knows networks, but no files: its errors name the file too. */
+function naming<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (!(cause instanceof PixelwiseError)) throw cause;
+    throw new PixelwiseError(cause.code, `Model file '${file}': ${cause.message}`, { subject: file, cause });
+  }
+}
+
 /** Network and weights of a description, checked against each other; tensors that are no parameters are left out. */
 export function fitModel(file: string, description: ModelDescription, tensors: NamedTensors): LoadedModel {
-  const own = findNetwork(description.network);
+  const own = naming(file, () => findNetwork(description.network));
   const network = description.quantized ? quantizedNetwork(own, description.quantized) : own;
-  const { parameters } = networkGraph(network, {
-    classes: description.classes.length,
-    size: network.inputSize,
-    auxiliary: false,
-  });
+  const { parameters } = naming(file, () =>
+    networkGraph(network, { classes: description.classes.length, size: network.inputSize, auxiliary: false }),
+  );
   const expected = parameters.map((p) => p.value);
   checkWholeNumbers(expected, tensors, file);
   // A checkpoint carries its optimiser's state along, under the parameters' names behind a slash.

@@ -296,6 +296,13 @@ export class Segmenter {
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
     }
+    // A path is a list of letters to JavaScript, and bytes are one of numbers.
+    if (typeof inputs === 'string' || inputs instanceof Uint8Array) {
+      throw new PixelwiseError(
+        'ERR_USAGE',
+        'segmentAll takes a list of pictures. Expected [picture], or call segment.',
+      );
+    }
     this.#check(options);
     yield* inOrder(inputs, concurrency, (input) => this.#segment(predictor, input, each), options.signal);
   }

@@ -67,7 +67,6 @@ class OverlayRows {
       await this.#png.write(data.subarray(3 * y * width, 3 * Math.min(height, y + rows) * width));
       await setImmediate();
     }
-    await this.#png.finish();
   }
 }
 
@@ -116,7 +115,10 @@ export async function writeBands(
         await setImmediate();
       }
     }
-    await Promise.all([painting?.finish(counts), mask?.finish()]);
+    await painting?.finish(counts);
+    // A disk that is full says so here, before either has its name.
+    await Promise.all(open.map((png) => png.complete()));
+    for (const png of open) await png.finish();
     return classShares(model, counts);
   } finally {
     for (const png of open) await png.discard();

@@ -67,7 +67,10 @@ export function readWeights(bytes: Uint8Array, fileName: string): WeightFile {
   const { tensors: stored, metadata } = format.read(bytes, fileName);
   const tensors = dequantized(stored);
   if (tensors.size === 0) {
-    throw formatError(fileName, `a ${format.name} file without a single tensor. Expected the weights of a network.`);
+    throw formatError(
+      fileName,
+      `it is in the format ${format.name}, without a single tensor. Expected the weights of a network.`,
+    );
   }
   return { tensors, metadata, format: format.name };
 }

@@ -71,13 +71,23 @@ const rules: { [K in keyof ModelDescription]-?: [test: (v: unknown) => boolean, 
   ],
 };
 
+/** What a person who meets such a file can do. */
+const remedy = "Get the file again, or make it anew with 'pixelwise train', 'quantize' or 'models convert'.";
+/** A value of a description is shown up to this length: scales of a quantised model fill pages. */
+const shownLength = 80;
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > shownLength ? `${text.slice(0, shownLength)}...` : text;
+}
+
 function check(value: unknown, file: string): ModelDescription {
   const record = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   for (const [field, [test, expected]] of Object.entries(rules)) {
     if (!test(record[field])) {
       throw new PixelwiseError(
         'ERR_FORMAT',
-        `Model file '${file}' has an unusable '${field}'. Expected ${expected}, received ${JSON.stringify(record[field]) ?? 'nothing'}.`,
+        `Model file '${file}' has an unusable '${field}'. Expected ${expected}, received ${shown(record[field])}. ${remedy}`,
         { subject: file },
       );
     }
@@ -86,7 +96,7 @@ function check(value: unknown, file: string): ModelDescription {
   if (model.palette.length < model.classes.length) {
     throw new PixelwiseError(
       'ERR_FORMAT',
-      `Model file '${file}' has ${model.palette.length} colors for ${model.classes.length} classes. Expected one per class; write the model anew.`,
+      `Model file '${file}' has ${model.palette.length} colors for ${model.classes.length} classes. Expected one per class. ${remedy}`,
       { subject: file },
     );
   }
@@ -101,10 +111,11 @@ export function describedModel(metadata: Readonly<Record<string, string>>, file:
     return check(JSON.parse(text), file);
   } catch (cause) {
     if (cause instanceof PixelwiseError) throw cause;
-    throw new PixelwiseError('ERR_FORMAT', `The description in model file '${file}' is not JSON.`, {
-      subject: file,
-      cause,
-    });
+    throw new PixelwiseError(
+      'ERR_FORMAT',
+      `The description in model file '${file}' is not JSON. Expected an object with ${Object.keys(rules).slice(0, 6).join(', ')}, received ${shown(text)}. ${remedy}`,
+      { subject: file, cause },
+    );
   }
 }
 

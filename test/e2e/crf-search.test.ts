@@ -4,11 +4,8 @@ import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { voc } from '../../src/data/classes.js';
-import { findNetwork } from '../../src/nets/catalogue.js';
-import { networkGraph } from '../../src/nets/network.js';
-import { initialize } from '../../src/train/initialize.js';
-import { writeModel } from '../../src/weights/model.js';
 import { filesIn, linesOf, pixelwise, pixelwiseHere, temporaryFolder } from '../support/cli.js';
+import { writeRandomModel } from '../support/random-model.js';
 import { writeTinyVoc } from '../support/tiny-voc.js';
 
 const work = temporaryFolder();
@@ -19,18 +16,7 @@ let data = '';
 
 beforeAll(async () => {
   data = await writeTinyVoc(4);
-  const network = findNetwork('fcn-squeezenet');
-  const { parameters } = networkGraph(network, { classes: 21, size: network.inputSize });
-  const { classes, palette } = voc;
-  const description = {
-    version: 1 as const,
-    network: network.name,
-    classes,
-    palette: palette.slice(0, classes.length),
-    preprocessing: network.preprocessing,
-    longSide: 64,
-  };
-  await writeFile(model, writeModel(description, initialize(parameters, 1)));
+  await writeRandomModel(model, 'fcn-squeezenet', voc);
 });
 afterAll(() => rm(data, { recursive: true, force: true }));
 

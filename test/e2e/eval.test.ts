@@ -4,37 +4,17 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ClassSet, camvid, voc } from '../../src/data/classes.js';
+import { camvid, voc } from '../../src/data/classes.js';
 import { encodeLabelMap } from '../../src/image/index-png.js';
 import { vocPalette } from '../../src/image/palette.js';
-import { findNetwork } from '../../src/nets/catalogue.js';
-import { networkGraph } from '../../src/nets/network.js';
-import { initialize } from '../../src/train/initialize.js';
-import { writeModel } from '../../src/weights/model.js';
 import { linesOf, pixelwise, temporaryFolder } from '../support/cli.js';
+import { writeRandomModel } from '../support/random-model.js';
 import { sizeOfPicture, writeTinyVoc } from '../support/tiny-voc.js';
 
 const work = temporaryFolder();
 const pictures = 4;
 let vocRoot = '';
 const camvidRoot = join(work, 'camvid');
-
-/** A model with random weights. */
-async function writeRandomModel(name: string, { classes, palette }: ClassSet): Promise<string> {
-  const network = findNetwork('fcn-squeezenet');
-  const { parameters } = networkGraph(network, { classes: classes.length, size: network.inputSize });
-  const file = join(work, `${name}.safetensors`);
-  const description = {
-    version: 1 as const,
-    network: network.name,
-    classes,
-    palette: palette.slice(0, classes.length),
-    preprocessing: network.preprocessing,
-    longSide: 64,
-  };
-  await writeFile(file, writeModel(description, initialize(parameters, 1)));
-  return file;
-}
 
 /** One picture with the labels 0 to 11, of which 11 is void. */
 async function writeTinyCamvid(): Promise<void> {
@@ -48,15 +28,14 @@ async function writeTinyCamvid(): Promise<void> {
   await writeFile(join(camvidRoot, 'val/labels/a.png'), encodeLabelMap({ width, height, data }, vocPalette()));
 }
 
-let vocModel = '';
-let camvidModel = '';
+const [vocModel, camvidModel] = [join(work, 'voc.safetensors'), join(work, 'camvid.safetensors')];
 beforeAll(async () => {
   vocRoot = await writeTinyVoc(pictures);
   await writeTinyCamvid();
-  vocModel = await writeRandomModel('voc', voc);
+  await writeRandomModel(vocModel, 'fcn-squeezenet', voc);
   // In another order, and with one class more: names say which is which.
   const classes = [...camvid.classes].reverse().concat('unlabeled');
-  camvidModel = await writeRandomModel('camvid', { ...camvid, classes });
+  await writeRandomModel(camvidModel, 'fcn-squeezenet', { ...camvid, classes });
 });
 afterAll(() => rm(vocRoot, { recursive: true, force: true }));
 

@@ -5,11 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { voc } from '../../src/data/classes.js';
 import { readBytes } from '../../src/files.js';
-import { findNetwork } from '../../src/nets/catalogue.js';
-import { networkGraph } from '../../src/nets/network.js';
-import { initialize } from '../../src/train/initialize.js';
-import { readModel, writeModel } from '../../src/weights/model.js';
+import { readModel } from '../../src/weights/model.js';
 import { pixelwise, temporaryFolder } from '../support/cli.js';
+import { writeRandomModel } from '../support/random-model.js';
 import { writeTinyVoc } from '../support/tiny-voc.js';
 
 const work = temporaryFolder();
@@ -18,21 +16,7 @@ let data = '';
 beforeAll(async () => {
   const root = await writeTinyVoc(4);
   data = `voc:${root}`;
-  const network = findNetwork('fcn-resnet18');
-  const { parameters } = networkGraph(network, {
-    classes: voc.classes.length,
-    size: network.inputSize,
-    auxiliary: false,
-  });
-  const description = {
-    version: 1 as const,
-    network: network.name,
-    classes: voc.classes,
-    palette: voc.palette.slice(0, voc.classes.length),
-    preprocessing: network.preprocessing,
-    longSide: 64,
-  };
-  await writeFile(model, writeModel(description, initialize(parameters, 1)));
+  await writeRandomModel(model, 'fcn-resnet18', voc);
 }, 60_000);
 afterAll(() => rm(data.slice('voc:'.length), { recursive: true, force: true }));
 
@@ -68,6 +52,8 @@ describe('pixelwise quantize', () => {
     const refused = async (flags: string[]) => (await pixelwise(['quantize', model, '--data', data, ...flags])).stderr;
     await writeFile(join(work, 'there.safetensors'), '');
     expect(await refused(['-o', join(work, 'there.safetensors')])).toMatch(/exists.*\[ERR_USAGE\]/);
+    // Found before anything is computed.
+    expect(await refused(['-o', join(model, 'm.safetensors')])).toMatch(/leads through a file.*\[ERR_FILE\]/);
     expect(await refused(['-o', join(work, 'm.bin')])).toMatch(/ends in \.safetensors.*\[ERR_USAGE\]/);
     expect(await refused(['--method', 'guess'])).toMatch(/minmax/);
     expect((await readdir(work)).filter((f) => f.startsWith('net-int8'))).toEqual([]);

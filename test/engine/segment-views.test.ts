@@ -129,6 +129,10 @@ describe('the segmenter', () => {
     ]);
     const bad = segmenter.segmentAll([picture], { concurrency: 0 });
     await expect(bad.next()).rejects.toMatchObject({ code: 'ERR_USAGE' });
+    for (const one of ['photo.jpg', new Uint8Array(3)]) {
+      const letters = segmenter.segmentAll(one as Iterable<string>);
+      await expect(letters.next()).rejects.toThrow('takes a list of pictures');
+    }
     const signal = AbortSignal.abort(new Error('enough'));
     await expect(segmenter.segmentAll([picture], { signal }).next()).rejects.toThrow('enough');
   });

@@ -23,7 +23,7 @@ import { Segmenter } from '../../segment/segmenter.js';
 import { initialize } from '../../train/initialize.js';
 import { writeModel } from '../../weights/model.js';
 import { expandInputs } from '../inputs.js';
-import { command, flag, oneOf, type Parsed, sizeOption, text, whole } from '../options.js';
+import { command, commonOptions, oneOf, type Parsed, sizeOption, text, whole } from '../options.js';
 import { percent, print, say, status, table } from '../output.js';
 import { pythonWithTorch, TorchPeer } from '../torch-peer.js';
 
@@ -52,7 +52,7 @@ const options = {
     schema: text,
   },
   peer: { flags: '--no-peer', description: 'do not look for PyTorch', schema: { safeParse: flagged } },
-  json: { flags: '--json', description: 'print one JSON object', schema: flag },
+  json: commonOptions.json,
 };
 
 /** commander's `--no-x`: true unless it is given. */

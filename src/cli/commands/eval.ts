@@ -13,7 +13,7 @@ import { Refiner } from '../../segment/refine.js';
 import { EvaluationReport } from '../../segment/report/report.js';
 import { type Outcome, outcomesJson, outcomesText } from '../eval-output.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, numbers, oneOf, text, whole } from '../options.js';
+import { command, commonOptions, flag, numbers, oneOf, text } from '../options.js';
 import { formatDuration, print, say, status } from '../output.js';
 
 /** `cat, dog` as names. */
@@ -64,11 +64,7 @@ export const evalCommand = command({
       description: 'a shipped model, a model file or a checkpoint',
       schema: text,
     },
-    longSide: {
-      flags: '--long-side <pixels>',
-      description: 'reduce larger pictures to this long side first',
-      schema: whole,
-    },
+    longSide: commonOptions.longSide,
     preset: {
       flags: '--preset <name>',
       description: 'fast: 256 pixels; fine: 512 pixels, seen mirrored too',
@@ -106,8 +102,8 @@ export const evalCommand = command({
       description: 'score only this further head, such as geometric (default: every head that the data has labels for)',
       schema: text,
     },
-    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-    json: { flags: '--json', description: 'print one JSON object', schema: flag },
+    threads: commonOptions.threads,
+    json: commonOptions.json,
   },
   async run(_, o) {
     using interrupt = untilInterrupted();

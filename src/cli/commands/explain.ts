@@ -15,7 +15,7 @@ import { reducedTo } from '../../segment/label-picture.js';
 import { convolutionalize } from '../../surgery/convolutionalize.js';
 import { denseCosts } from '../../surgery/dense-cost.js';
 import { denseTable } from '../dense-table.js';
-import { command, flag, sizeOption, text, whole } from '../options.js';
+import { command, commonOptions, sizeOption, text, whole } from '../options.js';
 import { print, say, table } from '../output.js';
 
 const whatIf = /^([^=]+)\.(pad|stride|dilation)=(\d+)$/;
@@ -149,7 +149,7 @@ export const explainCommand = command({
     },
     svg: { flags: '--svg <file>', description: 'draw it', schema: text },
     photo: { flags: '--photo <file>', description: 'a photograph to draw the receptive fields on', schema: text },
-    json: { flags: '--json', description: 'print one JSON object', schema: flag },
+    json: commonOptions.json,
   },
   async run([name = ''], o) {
     if (o.dense !== undefined) {

@@ -12,7 +12,7 @@ import { loadModel } from '../../segment/model.js';
 import { initialize } from '../../train/initialize.js';
 import { matchWeights, readWeights, stateDictOf } from '../../weights/index.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, sizeOption, text, whole } from '../options.js';
+import { command, commonOptions, flag, sizeOption, text, whole } from '../options.js';
 import { print, say, status } from '../output.js';
 
 /** A network of the catalogue with weights of a bare file, or with its first weights. */
@@ -91,7 +91,7 @@ export const exportCommand = command({
       schema: flag,
     },
     threads: { flags: '--threads <n>', description: 'processor threads of the check', schema: whole },
-    json: { flags: '--json', description: 'print one JSON object', schema: flag },
+    json: commonOptions.json,
   },
   async run([model], o) {
     using interrupt = untilInterrupted();

@@ -9,7 +9,7 @@ import type { HeatSource } from '../../segment/heat-source.js';
 import { densities, type HeatMap } from '../../segment/heatmap.js';
 import { denseTable } from '../dense-table.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, oneOf, type Parsed, share, text, whole } from '../options.js';
+import { command, commonOptions, flag, oneOf, type Parsed, share, text, whole } from '../options.js';
 import { print, say } from '../output.js';
 
 const options = {
@@ -53,17 +53,13 @@ const options = {
     schema: oneOf(['probability', 'score']),
   },
   plan: { flags: '--plan', description: 'print what --stride costs, and stop', schema: flag },
-  longSide: {
-    flags: '--long-side <pixels>',
-    description: 'reduce larger pictures to this long side first',
-    schema: whole,
-  },
+  longSide: commonOptions.longSide,
   opacity: { flags: '--opacity <0..1>', description: 'how strongly the picture is tinted', schema: share(0.65) },
   squares: { flags: '--squares', description: 'show cells as squares instead of blending them', schema: flag },
   jpeg: { flags: '--jpeg', description: 'write a JPEG, which is smaller than a PNG', schema: flag },
-  threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-  maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
-  json: { flags: '--json', description: 'print one JSON object', schema: flag },
+  threads: commonOptions.threads,
+  maxPixels: commonOptions.maxPixels,
+  json: commonOptions.json,
 } as const;
 
 async function sourceOf(o: Parsed<typeof options>): Promise<HeatSource> {

@@ -1,17 +1,18 @@
 /** @file `pixelwise quantize`: a model whose convolutions compute on whole numbers, compared with the original before it is written. */
 
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
-import { writeFileAtomic } from '../../files.js';
+import { makeFolder, writeFileAtomic } from '../../files.js';
 import { loadModel } from '../../segment/model.js';
 import { type QuantizedModel, quantizeModel } from '../../segment/quantize/quantize-model.js';
 import { calibrationMethods } from '../../surgery/quantize/ranges.js';
 import { writeModel } from '../../weights/model.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, share, text, whole } from '../options.js';
+import { command, commonOptions, flag, share, text, whole } from '../options.js';
 import { percent, print, say, status, table } from '../output.js';
 
 /** Layers that are shown with what they cost. */
@@ -77,8 +78,8 @@ export const quantizeCommand = command({
       schema: z.string().default('train'),
     },
     force: { flags: '--force', description: 'write over an existing file', schema: flag },
-    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-    json: { flags: '--json', description: 'print one JSON object', schema: flag },
+    threads: commonOptions.threads,
+    json: commonOptions.json,
   },
   async run([model = ''], o) {
     const out = o.out ?? `${model.replace(/^.*[\\/]|\.\w+$/g, '')}-int8.safetensors`;
@@ -98,6 +99,8 @@ export const quantizeCommand = command({
     using interrupt = untilInterrupted();
     const { signal } = interrupt;
     const loaded = await loadModel(model);
+    // A place that cannot be written should be known before the minutes that scoring takes.
+    await makeFolder(dirname(out));
     const scoring = await openDataset(o.data, o.split);
     const calibration = await openDataset(o.data, o.calibrateOn);
     await using engine = createNodeEngine(o.threads === undefined ? {} : { threads: o.threads });

@@ -10,9 +10,20 @@ import { makeFolder } from '../../files.js';
 import { defaultModel } from '../../segment/default-model.js';
 import type { Segmenter, SegmentOptions } from '../../segment/segmenter.js';
 import { isPattern } from '../glob.js';
-import { expandInputs } from '../inputs.js';
+import { expandInputs, filesBelow } from '../inputs.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, numbers, oneOf, type Parsed, type Schema, share, text, whole } from '../options.js';
+import {
+  command,
+  commonOptions,
+  flag,
+  numbers,
+  oneOf,
+  type Parsed,
+  type Schema,
+  share,
+  text,
+  whole,
+} from '../options.js';
 import { say } from '../output.js';
 import { type FilesOptions, segmentFiles } from '../segment-files.js';
 
@@ -38,11 +49,7 @@ const options = {
     description: `a shipped model or a model file (default: ${defaultModel})`,
     schema: text,
   },
-  longSide: {
-    flags: '--long-side <pixels>',
-    description: 'reduce larger pictures to this long side before the network sees them',
-    schema: whole,
-  },
+  longSide: commonOptions.longSide,
   preset: {
     flags: '--preset <name>',
     description: 'fast: 256 pixels; fine: 512 pixels, seen mirrored too (default: as the model says)',
@@ -84,8 +91,8 @@ const options = {
     description: 'what the network runs on; auto takes the fastest that starts, and says which (default: cpu)',
     schema: oneOf(devices),
   },
-  threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
-  maxPixels: { flags: '--max-pixels <n>', description: 'refuse pictures with more pixels', schema: whole },
+  threads: commonOptions.threads,
+  maxPixels: commonOptions.maxPixels,
   head: {
     flags: '--head <name>',
     description: 'of a network with several heads the one that labels, such as geometric (default: the first)',
@@ -180,6 +187,8 @@ async function pictures({ words, o, files, signal }: Work): Promise<number> {
 async function watching({ words, o, files, signal }: Work): Promise<number> {
   const { picturesAppearing } = await import('../watch.js');
   const [folder = ''] = words;
+  // A folder that is not there is an error now; one that goes away later is one then.
+  await filesBelow(folder);
   const stemOf = (path: string) => join(o.out ?? folder, path.slice(0, path.length - extname(path).length));
   async function* appearing() {
     for await (const path of picturesAppearing(folder, (p) => `${stemOf(p)}.mask.png`, signal)) {

@@ -15,7 +15,7 @@ import type { Recipe } from '../../train/recipe.js';
 import { readStages, type Stage } from '../../train/recipes.js';
 import { resumable } from '../../train/resume.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
-import { command, flag, text, whole } from '../options.js';
+import { command, commonOptions, flag, text } from '../options.js';
 import { print, say } from '../output.js';
 import { stageModel, trainStage } from '../train-stage.js';
 import { type TrainingData, trainingData } from './train-data.js';
@@ -108,7 +108,7 @@ export const trainCommand = command({
       description: 'leave out samples that are broken, instead of refusing',
       schema: flag,
     },
-    threads: { flags: '--threads <n>', description: 'processor threads (default: all)', schema: whole },
+    threads: commonOptions.threads,
     json: { flags: '--json', description: 'print the log as JSON lines', schema: flag },
   },
   async run([name = ''], o) {

@@ -1,8 +1,8 @@
 /** @file Gradients of operators that only move, copy or add numbers: they move the gradient back. */
 
 import type { GraphBuilder } from '../builder.js';
+import { normalizeAxis, sliceRange } from '../counting.js';
 import type { Value } from '../ir.js';
-import { normalizeAxis, sliceRange } from '../shapes.js';
 import type { GradientRule } from './rule.js';
 import { sumToShape } from './rule.js';
 

@@ -1,7 +1,7 @@
 /** @file Operators of foreign files that the graph has under another name. */
 
+import { normalizeAxis } from '../counting.js';
 import type { OpAttributes, OpType, Value } from '../ir.js';
-import { normalizeAxis } from '../shapes.js';
 import { sizeOf } from '../tensor.js';
 import { attribute, attributeOrInput, type Source, shapeOf } from './fields.js';
 import { int, ints } from './kinds.js';

@@ -3,8 +3,8 @@
  * when it is left out, and what else ONNX allows that the graph does not know.
  */
 
+import { normalizeAxis } from '../counting.js';
 import type { Node, NodeOf, OpAttributes, OpType, Pair, Value } from '../ir.js';
-import { normalizeAxis } from '../shapes.js';
 import { floats, type Shape, sizeOf, type Tensor } from '../tensor.js';
 import { attribute, attributeOrInput, type Field, input, type Source, shapeOf } from './fields.js';
 import {

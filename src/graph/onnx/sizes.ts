@@ -5,8 +5,8 @@
  */
 
 import { PixelwiseError } from '../../errors.js';
+import { windowCount } from '../counting.js';
 import type { Graph, Node, Pads, PoolAttributes, Value } from '../ir.js';
-import { windowCount } from '../shapes.js';
 import { formatShape, type Shape, sameShape, type Tensor } from '../tensor.js';
 
 /** `factor * (size of value along axis) + offset`. */

@@ -1,6 +1,6 @@
 /** @file An evaluation as one page that needs nothing else, for eyes, phones, keyboards and screen readers. */
 
-import { escaped, section, table } from '../../html.js';
+import { escaped, page, section, table } from '../../html.js';
 import type { Palette } from '../../image/palette.js';
 import type { AbsentRule } from '../../metrics/scores.js';
 import { reportStyle } from '../../train/run/report-style.js';
@@ -52,12 +52,9 @@ export function evaluationHtml(content: ReportContent): string {
   const { title, assessment } = content;
   const names = matrixNames(content);
   const { matrix } = assessment;
-  return [
-    '<!DOCTYPE html>',
-    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">`,
-    `<title>${escaped(title)}</title><style>${reportStyle}${evaluationStyle}</style></head><body><main>`,
-    `<h1>${escaped(title)}</h1>`,
+  const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">`;
+  const isLive = content.worst.length + content.best.length > 0;
+  return page(title, `${reportStyle}${evaluationStyle}`, policy, [
     reading(assessment),
     section('Scores', totals(assessment)),
     section('Classes', classTable(content)),
@@ -68,7 +65,6 @@ export function evaluationHtml(content: ReportContent): string {
     section('Time and size', times(content)),
     section('Model', facts('What was evaluated.', content.model)),
     section('Evaluation', facts('How it was evaluated.', content.evaluation)),
-    `</main>${content.worst.length + content.best.length > 0 ? `<script>${evaluationScript}</script>` : ''}</body></html>`,
-    '',
-  ].join('\n');
+    `</main>${isLive ? `<script>${evaluationScript}</script>` : ''}`,
+  ]);
 }

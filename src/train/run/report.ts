@@ -1,6 +1,6 @@
 /** @file A run as one page that needs nothing else: where it stands, its curve, scores, pictures, recipe and versions. */
 
-import { escaped, image, section, table } from '../../html.js';
+import { escaped, image, page, section, table } from '../../html.js';
 import type { Palette } from '../../image/palette.js';
 import { lossCurve } from '../curve.js';
 import type { Recipe } from '../recipe.js';
@@ -101,12 +101,8 @@ export function reportHtml(content: ReportContent): string {
   const warnings = events.filter((e) => e.kind === 'warning');
   const lastScored = scored.at(-1);
   const versions = Object.entries(sessions.at(-1) ?? {}).map(([key, value]) => [key, escaped(String(value))]);
-  return [
-    '<!DOCTYPE html>',
-    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-    running ? `<meta http-equiv="refresh" content="${refresh}">` : '',
-    `<title>${escaped(title)}</title><style>${reportStyle}</style></head><body><main>`,
-    `<h1>${escaped(title)}</h1>`,
+  const following = running ? `<meta http-equiv="refresh" content="${refresh}">` : '';
+  return page(title, reportStyle, following, [
     standing(content, done),
     `<progress max="${recipe.updates}" value="${done}" aria-label="Updates done">${done} of ${recipe.updates}</progress>`,
     section(
@@ -118,9 +114,6 @@ export function reportHtml(content: ReportContent): string {
     section('Scores', lastScored ? `${evaluations(scored)}\n${perClass(content, lastScored)}` : ''),
     section('Recipe', `<pre>${escaped(JSON.stringify(recipe, null, 2))}</pre>`),
     section('Made with', table(`Session ${sessions.length} of this run.`, ['What', 'Value'], versions, 2)),
-    '</main></body></html>',
-    '',
-  ]
-    .filter((part) => part !== '')
-    .join('\n');
+    '</main>',
+  ]);
 }
