@@ -45,7 +45,7 @@ describe.skipIf(!present)('the page of an evaluation', () => {
     const { code } = await pixelwise(['eval', '--data', `voc:${root}`, '--report', work, '--long-side', '32']);
     expect(code).toBe(0);
     const html = await readFile(join(work, 'report.html'), 'utf8');
-    await writeFile(join(work, 'report.html'), html.replace('</script></body>', `${probe}</script></body>`));
+    await writeFile(join(work, 'report.html'), html.replace(/<\/script>\s*<\/body>/, `${probe}</script></body>`));
     await writeFile(
       join(work, 'frame.html'),
       `<iframe src="report.html" width="390" height="800" style="border:0"></iframe><output></output>

@@ -53,7 +53,9 @@ describe('pixelwise quantize', () => {
     await writeFile(join(work, 'there.safetensors'), '');
     expect(await refused(['-o', join(work, 'there.safetensors')])).toMatch(/exists.*\[ERR_USAGE\]/);
     // Found before anything is computed.
-    expect(await refused(['-o', join(model, 'm.safetensors')])).toMatch(/leads through a file.*\[ERR_FILE\]/);
+    expect(await refused(['-o', join(model, 'm.safetensors')])).toMatch(
+      /a file where a folder should be.*\[ERR_FILE\]/,
+    );
     expect(await refused(['-o', join(work, 'm.bin')])).toMatch(/ends in \.safetensors.*\[ERR_USAGE\]/);
     expect(await refused(['--method', 'guess'])).toMatch(/minmax/);
     expect((await readdir(work)).filter((f) => f.startsWith('net-int8'))).toEqual([]);

@@ -138,7 +138,8 @@ const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0 && spawnSync('f
 
 describe('videos without ffmpeg', () => {
   it('say what to install', async () => {
-    const args = ['segment', 'in.mp4', '--video', 'out.mp4'];
+    await writeFile(join(work, 'film.mp4'), 'a video');
+    const args = ['segment', 'film.mp4', '--video', 'out.mp4'];
     const { code, stderr } = await pixelwise(args, { cwd: work, env: { PATH: join(work, 'nothing') } });
     expect(code).toBe(1);
     expect(stderr).toMatch(/'ffprobe'.*not installed.*apt-get install ffmpeg/);
