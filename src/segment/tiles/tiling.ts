@@ -20,7 +20,7 @@ export interface Tiling {
 /** Sides tried for `auto`, the largest first: the larger, the less is computed twice. */
 const automatic = [2048, 1536, 1024, 768, 512, 384, 256];
 /** The widest node's maps may take this much; the engine holds two to three times as much in all. */
-const widest = 200e6;
+const widest = 100e6;
 /** Where tiles are blended they overlap by this share, or by what the network sees, up to a quarter. */
 const overlapShare = 1 / 8;
 const largestOverlap = 1 / 4;
