@@ -3,6 +3,7 @@
 import { PixelwiseError } from '../errors.js';
 import { readBytes } from '../files.js';
 import { type ImageInput, inputName, type Picture, pictureFromRaw, type Size } from './picture.js';
+import { type Axis, resamplePicture } from './resample.js';
 import sharp, { type Sharp } from './sharp.js';
 
 export interface ReadOptions {
@@ -37,7 +38,10 @@ export async function readPicture(input: ImageInput, options: ReadOptions = {}):
     throw imageError(name, 'it is empty (zero bytes). Copy or download it again');
   }
   try {
-    const picture = await toPicture(upright(encoded, maxPixels), options.resize);
+    const { resize } = options;
+    const picture = resize
+      ? await resizedFrom(encoded, maxPixels, resize)
+      : await toPicture(upright(encoded, maxPixels));
     const pages = await pageCount(encoded);
     return pages > 1 ? { ...picture, pages } : picture;
   } catch (cause) {
@@ -86,7 +90,7 @@ export async function openRows(
   const known = { width, height, ...(pages > 1 && { pages }) };
   if (width * height <= (options.heldPixels ?? defaultHeldPixels)) {
     // Its size is enough to begin with: the network can be compiled for it while it is decoded.
-    const picture = named(() => toPicture(upright(encoded, maxPixels), undefined));
+    const picture = named(() => toPicture(upright(encoded, maxPixels)));
     picture.catch(() => undefined);
     return {
       ...known,
@@ -97,8 +101,8 @@ export async function openRows(
   return {
     ...known,
     rows: (top, count) =>
-      named(() => toPicture(upright(encoded, maxPixels).extract({ left: 0, top, width, height: count }), undefined)),
-    resized: (size) => named(() => toPicture(upright(encoded, maxPixels), size)),
+      named(() => toPicture(upright(encoded, maxPixels).extract({ left: 0, top, width, height: count }))),
+    resized: (size) => named(() => resizedFrom(encoded, maxPixels, size)),
   };
 }
 
@@ -118,13 +122,31 @@ export function rowsOf(picture: Picture): RowSource {
   };
 }
 
+/** Pixels up to which the own kernels are the quicker ones: what libvips saves beyond, its threads cost here. */
+const resampledHere = 2 ** 21;
+
+/** libvips moves what it enlarges by half a pixel to the right and down, along both axes: it only ever reduces. */
+const mayReduce = (from: Size, to: Size): boolean =>
+  from.width * from.height > resampledHere && to.width <= from.width && to.height <= from.height;
+
 /**
  * A picture at another size: bilinear with antialiasing, the same as `readPicture` with `resize`.
  */
 export async function resizePicture(picture: Picture, size: Size): Promise<Picture> {
-  if (picture.width === size.width && picture.height === size.height) return picture;
   const { width, height, data } = picture;
-  return toPicture(sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }), size);
+  if (width === size.width && height === size.height) return picture;
+  if (mayReduce(picture, size)) {
+    return toPicture(sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: false }), size);
+  }
+  const axis = (from: number, to: number): Axis => ({ size: from, scaled: to, start: 0, count: to });
+  return resamplePicture(picture, axis(height, size.height), axis(width, size.width));
+}
+
+/** An encoded picture at another size. One that libvips may reduce is never whole in memory. */
+async function resizedFrom(encoded: Uint8Array, maxPixels: number, size: Size): Promise<Picture> {
+  const { autoOrient } = await open(encoded, maxPixels).metadata();
+  if (mayReduce(autoOrient, size)) return toPicture(upright(encoded, maxPixels), size);
+  return resizePicture(await toPicture(upright(encoded, maxPixels)), size);
 }
 
 /** Turned as its EXIF says, without alpha. */
@@ -150,7 +172,7 @@ function open(encoded: Uint8Array, limitInputPixels: number | false): Sharp {
   return sharp(encoded, { failOn: 'error', limitInputPixels, sequentialRead: true });
 }
 
-async function toPicture(image: Sharp, resize: Size | undefined): Promise<Picture> {
+async function toPicture(image: Sharp, resize?: Size): Promise<Picture> {
   const sized = resize ? image.resize({ ...resize, kernel: 'linear', fit: 'fill', fastShrinkOnLoad: false }) : image;
   const { data, info } = await sized
     .toColourspace('srgb')

@@ -221,6 +221,25 @@ describe('resize', () => {
     expect(later.data).toEqual(direct.data);
   });
 
+  it.each([
+    ['larger', { width: 70, height: 56 }],
+    ['larger along one axis only', { width: 49, height: 48 }],
+    ['smaller', { width: 33, height: 21 }],
+  ])('%s: moves nothing, so that the mirror image of the result is the result of the mirror image', async (_, to) => {
+    const noise = await sharp({
+      create: { width: 50, height: 40, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 60 } },
+    })
+      .png()
+      .toBuffer();
+    const turned = async (bytes: Uint8Array) => sharp(bytes).flip().flop().png().toBuffer();
+    const picture = await resizePicture(await readPicture(noise), to);
+    const mirrored = await resizePicture(await readPicture(await turned(noise)), to);
+    const back = await sharp(mirrored.data, { raw: { ...to, channels: 3 } })
+      .png()
+      .toBuffer();
+    near([...(await readPicture(await turned(back))).data], [...picture.data], 1);
+  });
+
   it('leaves a picture of that size alone', async () => {
     const picture = await readPicture(await gradient(5, 4).png().toBuffer());
     expect(await resizePicture(picture, { width: 5, height: 4 })).toBe(picture);
