@@ -138,9 +138,9 @@ function evaluation(
 }
 
 /** What a finished run leaves: the weights alone, ready to use. */
-async function finish(run: string): Promise<void> {
+async function finish(run: string, { startShare }: Recipe): Promise<void> {
   const { model, tensors } = await loadCheckpoint(run);
-  await writeFileAtomic(stageModel(run), writeModel(model, shippedWeights(tensors)));
+  await writeFileAtomic(stageModel(run), writeModel(model, shippedWeights(tensors, startShare)));
 }
 
 const saveModel = (file: string) => (model: ModelDescription, tensors: NamedTensors) =>
@@ -192,6 +192,6 @@ export async function trainStage(s: StageRun, engine: Engine, signal: AbortSigna
   const title = `${name}: ${network.title}`;
   const record = { run, title, recipe, dataset, engine, resume, ...(samples && { samples }) };
   const interrupted = await follow(recorded(events, record), recipe, s);
-  if (!interrupted) await finish(run);
+  if (!interrupted) await finish(run, recipe);
   return interrupted;
 }

@@ -45,6 +45,7 @@ export const networks: readonly Network[] = [
   ]),
   ...([0.5, 1, 1.5, 2] as const).map((scale) => espnetv2({ scale })),
   espnetv2({ scale: 2, near: true }),
+  espnetv2({ scale: 2, near: true, agree: true }),
   espnet,
   nyudColor,
   nyudHha,

@@ -6,6 +6,7 @@
 
 import type { GraphBuilder } from '../graph/builder.js';
 import type { Value } from '../graph/ir.js';
+import { floats } from '../graph/tensor.js';
 import { batchNorm, conv, type LayerOptions, msraOut, prelu } from './layers.js';
 import type { Network } from './network.js';
 import { imagenetRgb } from './preprocessing.js';
@@ -13,6 +14,14 @@ import { pyramidPooling } from './pyramid-pooling.js';
 import { enlargeTo } from './upsample.js';
 
 export type Espnetv2Scale = 0.5 | 1 | 1.5 | 2;
+
+export interface Espnetv2Options {
+  readonly scale: Espnetv2Scale;
+  /** Pyramids without enlarged maps. */
+  readonly near?: boolean;
+  /** VOC's animals of a picture agree on their kind. Only of VOC's 21 classes: others have other lookalikes. */
+  readonly agree?: boolean;
+}
 
 /** Channels at strides 2, 4, 8 and 16. Depth and decoder are the same at every scale. */
 const widths: Readonly<Record<Espnetv2Scale, readonly [number, number, number, number]>> = {
@@ -124,19 +133,46 @@ function fuse(b: GraphBuilder, x: Value, skip: Value, name: string): Value {
   return normalized(b, b.add(up, skip), `${name}.0`, `${name}.1`);
 }
 
+/** Cells of the score map that are averaged along each side before their shares are taken: a sixteenth of the work. */
+const glance = 4;
+/** Added to every share, so that a kind that is nowhere keeps a chance: less than a cell of a reduced map. */
+const leastShare = 1e-3;
+
+/**
+ * Adds to the scores of every kind within a group the logarithm of its share of the group in the whole picture: probabilities
+ * within the group are multiplied by how common each kind is there, so that a cow's leg is no horse's. Not in the paper.
+ *
+ * @param group indices of classes that are easily mixed up and seldom seen together
+ */
+function agreeing(b: GraphBuilder, low: Value, group: readonly number[]): Value {
+  const [, classes, h, w] = low.shape as [number, number, number, number];
+  const side = Math.min(glance, h, w);
+  const small = b.averagePool(low, { kernel: side, stride: side });
+  const shares = b.op('GlobalAveragePool', [b.op('Softmax', [small], { axis: 1 })], {}, 'shares');
+  const inGroup = Array.from({ length: classes }, (_, c) => (group.includes(c) ? 1 : 0));
+  const mask = b.constant(floats([1, classes, 1, 1], inGroup), 'group');
+  const kept = b.add(shares, b.scalar(leastShare));
+  const whole = b.reduceSum(b.mul(kept, mask), [1], true);
+  return b.add(low, b.mul(b.op('Log', [b.div(kept, whole)], {}), mask));
+}
+
+/** VOC's bird, cat, cow, dog, horse and sheep. */
+const vocAnimals = [3, 8, 10, 12, 13, 17];
+const vocClasses = 21;
+
 /** ESPNetv2 at width `scale`. Sides are multiples of 16, so that every halved map doubles to the one before. */
-export function espnetv2({ scale, near = false }: { readonly scale: Espnetv2Scale; readonly near?: boolean }): Network {
+export function espnetv2({ scale, near = false, agree = false }: Espnetv2Options): Network {
   return {
-    name: `espnetv2${scale === 2 ? '' : `-${scale.toFixed(1)}`}${near ? '-near' : ''}`,
-    title: `ESPNetv2, s = ${scale.toFixed(1)}${near ? ', pyramids without enlarged maps' : ''}`,
+    name: `espnetv2${scale === 2 ? '' : `-${scale.toFixed(1)}`}${near ? '-near' : ''}${agree ? '-agree' : ''}`,
+    title: `ESPNetv2, s = ${scale.toFixed(1)}${near ? ', pyramids without enlarged maps' : ''}${agree ? ', animals of one kind' : ''}`,
     source: 'arXiv 1811.11431; sacmehta/EdgeNets model/segmentation/espnetv2.py',
-    classes: 21,
+    classes: vocClasses,
     preprocessing: imagenetRgb,
     stride: 2,
     inputSize: [384, 384],
     sides: { step: 16, offset: 0, least: 16 },
     oneSizePerFile: true,
-    build(b, image, { classes = 21, upsampling = 'align-corners' } = {}) {
+    build(b, image, { classes = vocClasses, upsampling = 'align-corners' } = {}) {
       const [level1, level2, level3, level4] = backbone(b, image, scale);
       const width = Math.min(Math.floor(classes / 2), 16);
       const pyramid = (x: Value, name: string, out: number, last = false) =>
@@ -147,7 +183,8 @@ export function espnetv2({ scale, near = false }: { readonly scale: Espnetv2Scal
       const fused4 = fuse(b, at8, merge(b, level2, 'merge_enc_dec_l3', decoder[1]), 'bu_br_l3');
       const at4 = pyramid(fused4, 'bu_dec_l3', decoder[2]);
       const fused2 = fuse(b, at4, merge(b, level1, 'merge_enc_dec_l4', decoder[2]), 'bu_br_l4');
-      const low = pyramid(fused2, 'bu_dec_l4', classes, true);
+      const cells = pyramid(fused2, 'bu_dec_l4', classes, true);
+      const low = agree && classes === vocClasses ? agreeing(b, cells, vocAnimals) : cells;
       const taps = { level1, level2, level3, level4, bu_dec_l1: at16, bu_dec_l2: at8, bu_dec_l3: at4 };
       return { scores: enlargeTo(b, low, image, { name: 'upscore', factor: 2, upsampling }), low, taps };
     },

@@ -178,11 +178,33 @@ export interface UpdateOptions {
 /** The running average of a parameter. It begins with the parameter's own first values. */
 export const averageName = (parameter: string): string => slotName('average', parameter);
 
-/** The weights to use from a checkpoint's tensors: the running averages where there are any, without the rest of the state. */
-export function shippedWeights(tensors: NamedTensors): NamedTensors {
+/** A parameter's first value, where a share of it is kept. */
+export const startName = (parameter: string): string => slotName('start', parameter);
+
+/** `share` of a start and the rest of what was learned since. */
+function between(start: Tensor, learned: Tensor, share: number): Tensor {
+  const first = start.data as Float32Array;
+  return {
+    ...learned,
+    data: (learned.data as Float32Array).map((v, i) => share * first[i]! + (1 - share) * v),
+  } as Tensor;
+}
+
+/**
+ * The weights to use from a checkpoint's tensors: the running averages where there are any, without the rest of the state.
+ *
+ * @param startShare what the first values count in them (WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903, section 3)
+ */
+export function shippedWeights(tensors: NamedTensors, startShare = 0): NamedTensors {
   // The optimiser's state has names with a slash; no parameter has.
   const own = [...tensors].filter(([name]) => !name.includes('/'));
-  return new Map(own.map(([name, t]) => [name, tensors.get(averageName(name)) ?? t]));
+  return new Map(
+    own.map(([name, t]) => {
+      const learned = tensors.get(averageName(name)) ?? t;
+      const start = startShare > 0 ? tensors.get(startName(name)) : undefined;
+      return [name, start ? between(start, learned, startShare) : learned];
+    }),
+  );
 }
 
 /**

@@ -60,6 +60,8 @@ const recipe = z.strictObject({
   clip: positive.optional(),
   /** Evaluate and ship a running average of the weights, with this decay. By default the last weights. */
   average: z.number().min(0).lt(1).optional(),
+  /** What the weights it started from count in those that are evaluated and shipped (WiSE-FT). By default nothing. */
+  startShare: z.number().min(0).lt(1).optional(),
   loss,
   /** Factors for the parameters whose names match; the last match counts. They multiply the network's own. */
   multipliers: z

@@ -15,6 +15,7 @@ import {
   optimizerGraph,
   type StateGraph,
   shippedWeights,
+  startName,
 } from './optimizer.js';
 import { type Finding, firstNonFinite } from './run/diagnose.js';
 import { mapBytes, SizedPrograms } from './run/programs.js';
@@ -26,6 +27,8 @@ export interface StepOptions extends ObjectiveOptions {
   readonly clip?: number | undefined;
   /** Decay of a running average of the weights; without it none is kept. */
   readonly average?: number | undefined;
+  /** What the first values count in `averaged()`, 0 to 1; 0 by default. */
+  readonly startShare?: number | undefined;
   readonly seed: number;
   /** Factors for parameters whose names match; the last match counts. */
   readonly multipliers?: readonly Multiplier[];
@@ -54,11 +57,11 @@ function labelsOfHead(name: string, heads: StepInput['heads']): Tensor<'uint8'> 
   );
 }
 
-/** The averages before the first update: the parameters themselves. */
-const firstAverages = (names: readonly string[], tensors: NamedTensors): [string, Tensor][] =>
-  names.flatMap((name) => {
+/** The parameters before the first update under other names: where averages begin, and what is kept of the start. */
+const copies = (names: readonly string[], tensors: NamedTensors, rename: (name: string) => string) =>
+  names.flatMap((name): [string, Tensor][] => {
     const t = tensors.get(name);
-    return t ? [[averageName(name), { ...t, data: t.data.slice() } as Tensor]] : [];
+    return t ? [[rename(name), { ...t, data: t.data.slice() } as Tensor]] : [];
   });
 
 const sideOf = ({ shape }: { readonly shape: Shape }): Pair => [shape[2]!, shape[3]!];
@@ -66,7 +69,8 @@ const sideOf = ({ shape }: { readonly shape: Shape }): Pair => [shape[2]!, shape
 /** Names in the state, and of what is fed. */
 interface Names {
   readonly parameters: readonly string[];
-  readonly averages: readonly string[];
+  /** Averages and first values. */
+  readonly copies: readonly string[];
   readonly heads: readonly string[];
 }
 
@@ -123,8 +127,9 @@ export class TrainingStep {
     const optimizer = optimizerGraph(goal.trained, options.optimizer, { gradientScale: 1 / accumulate, clip, average });
     const accumulation = accumulate > 1 ? accumulationGraph(goal.trained) : undefined;
     const names = goal.trained.map((p) => p.value.name);
-    const averages = average === undefined ? [] : firstAverages(names, tensors);
-    const first = [...optimizer.initial, ...(accumulation?.initial ?? []), ...averages];
+    const renames = [...(average === undefined ? [] : [averageName]), ...(options.startShare ? [startName] : [])];
+    const copied = renames.flatMap((rename) => copies(names, tensors, rename));
+    const first = [...optimizer.initial, ...(accumulation?.initial ?? []), ...copied];
     const missing = first.filter(([name]) => !tensors.has(name));
     const state = await engine.createState(tensors, { transfer: options.transfer ?? false });
     await state.write(new Map(missing), { transfer: true });
@@ -150,7 +155,7 @@ export class TrainingStep {
     };
     const kept = {
       parameters: goal.graph.parameters.map((p) => p.value.name),
-      averages: average === undefined ? [] : names.map(averageName),
+      copies: renames.flatMap((rename) => names.map(rename)),
       heads: goal.heads,
     };
     return new TrainingStep(state, { gradients, accumulate: adding, update }, optimizer, kept, options, whyNaN);
@@ -190,13 +195,14 @@ export class TrainingStep {
 
   /** All parameters, and with `all` the optimiser's state too: what a checkpoint needs. */
   async read(all = false): Promise<NamedTensors> {
-    const { parameters, averages } = this.#names;
-    return this.#state.read(all ? [...parameters, ...this.#optimizer.initial.keys(), ...averages] : parameters);
+    const { parameters, copies } = this.#names;
+    return this.#state.read(all ? [...parameters, ...this.#optimizer.initial.keys(), ...copies] : parameters);
   }
 
-  /** The parameters to evaluate and to ship: the running averages where they are kept, otherwise those of `read()`. */
+  /** The parameters to evaluate and to ship: the running averages where they are kept, otherwise those of `read()`; with a share of the start. */
   async averaged(): Promise<NamedTensors> {
-    return shippedWeights(await this.#state.read([...this.#names.parameters, ...this.#names.averages]));
+    const { parameters, copies } = this.#names;
+    return shippedWeights(await this.#state.read([...parameters, ...copies]), this.#options.startShare);
   }
 
   async dispose(): Promise<void> {

@@ -30,6 +30,7 @@ describe('a run that was stopped and goes on', () => {
     loss: { reduction: 'mean', balance: 'median', sampling: 0.6, hard: { share: 0.4 }, dice: 0.5 },
     clip: 5,
     average: 0.8,
+    startShare: 0.25,
     schedule: { kind: 'poly', power: 0.9 },
     warmup: 2,
     jitter: { brightness: 0.2 },
@@ -73,7 +74,7 @@ describe('a run that was stopped and goes on', () => {
     expect(await sameBytes(broken.run, whole.run)).toBe(true);
   });
 
-  it('evaluates and ships the averaged weights, with class weights that it says', async () => {
+  it('evaluates and ships the averaged weights with a share of the start, with class weights that it says', async () => {
     const seen: NamedTensors[] = [];
     const options = await start({ network, recipe });
     const [first] = await follow({
@@ -85,9 +86,16 @@ describe('a run that was stopped and goes on', () => {
     });
     expect(first).toMatchObject({ kind: 'start', classWeights: expect.arrayContaining([1]) });
     const { tensors } = await loadCheckpoint(options.run);
-    expect(seen.at(-1)).toEqual(shippedWeights(tensors));
-    expect(seen.at(-1)!.get('score.bias')).toEqual(tensors.get('average/score.bias'));
-    expect(tensors.get('average/score.bias')).not.toEqual(tensors.get('score.bias'));
+    expect(seen.at(-1)).toEqual(shippedWeights(tensors, 0.25));
+    const [began, averaged, last] = ['start/score.bias', 'average/score.bias', 'score.bias'].map(
+      (name) => tensors.get(name)!.data as Float32Array,
+    ) as [Float32Array, Float32Array, Float32Array];
+    const shipped = seen.at(-1)!.get('score.bias')!.data as Float32Array;
+    shipped.forEach((v, i) => {
+      expect(v).toBeCloseTo(0.25 * began[i]! + 0.75 * averaged[i]!, 6);
+    });
+    expect(averaged).not.toEqual(last);
+    expect(averaged).not.toEqual(began);
   });
 
   it.each([4, 7])('in the middle of the evaluation of update %i makes it again', async (update) => {

@@ -227,7 +227,13 @@ describe('resize', () => {
     ['smaller', { width: 33, height: 21 }],
   ])('%s: moves nothing, so that the mirror image of the result is the result of the mirror image', async (_, to) => {
     const noise = await sharp({
-      create: { width: 50, height: 40, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 60 } },
+      create: {
+        width: 50,
+        height: 40,
+        channels: 3,
+        background: '#000000',
+        noise: { type: 'gaussian', mean: 128, sigma: 60 },
+      },
     })
       .png()
       .toBuffer();

@@ -127,6 +127,7 @@ describe('impossible values', () => {
     [{ multipliers: [{ pattern: 'a', rate: -1 }] }, /multipliers\.0\.rate: .*>=0/],
     [{ network: undefined }, /network: /],
     [{ average: 1 }, /average: .*<1/],
+    [{ startShare: 1 }, /startShare: .*<1/],
     [{ clip: 0 }, /clip: .*>0/],
     [{ loss: { gamma: 0.5 } }, /loss\.gamma: .*>=1/],
     [{ loss: { sampling: 1.5 } }, /loss\.sampling: .*<=1/],
