@@ -24,6 +24,7 @@ const relatives: Readonly<Record<string, { readonly like: string; readonly diffe
   'espnetv2-1.0': { like: 'espnetv2', differs: 'other widths' },
   'espnetv2-1.5': { like: 'espnetv2', differs: 'other widths' },
   'espnetv2-near': { like: 'espnetv2', differs: 'pyramids of nearly the same numbers' },
+  'espnetv2-near-agree': { like: 'espnetv2', differs: "pyramids of nearly the same numbers; animals' scores shifted" },
   'pascalcontext-fcn32s': { like: 'fcn32s-vgg16', differs: '60 classes' },
   'pascalcontext-fcn16s': { like: 'fcn16s-vgg16', differs: '60 classes' },
   'pascalcontext-fcn8s': { like: 'fcn8s-vgg16', differs: '60 classes' },

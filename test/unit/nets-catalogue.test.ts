@@ -171,8 +171,8 @@ describe('the parameters of published files', () => {
     expect(countParameters(network)).toBe(list.parameters);
   });
 
-  it('espnetv2-near has those of espnetv2', () => {
-    const network = findNetwork('espnetv2-near');
+  it.each(['espnetv2-near', 'espnetv2-near-agree'])('%s has those of espnetv2', (name) => {
+    const network = findNetwork(name);
     const ours = listed(networkGraph(network, { size: network.inputSize }));
     expect(ours.sort()).toEqual([...parameterLists.espnetv2!.tensors].sort());
   });
@@ -209,6 +209,7 @@ describe('the published numbers of parameters', () => {
     ['espnetv2-1.5', 21, 468_373],
     ['espnetv2', 21, 789_253],
     ['espnetv2-near', 21, 789_253],
+    ['espnetv2-near-agree', 21, 789_253],
     ['espnet-camvid', 12, 354_517],
   ] as const)('%s with %s classes', (name, classes, parameters) => {
     expect(countParameters(findNetwork(name), classes === undefined ? {} : { classes })).toBe(parameters);
