@@ -11,13 +11,20 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 /** Packages with machine code stay outside, and commands that load their own files. */
 const outside = [/^(sharp|onnxruntime-node|koffi|h5wasm)/, /\/cli\/main\.js$/, /\/cli\/commands\/(?!segment\.js)/];
 
-/** The bundled engine's thread is the bundled one. */
-const ownThread = {
-  name: 'own-thread',
+/** Files that are found beside a module lie elsewhere from where its code goes; the bundled engine's thread is the bundled one. */
+const places = [
+  ['/engine/node.js', "'./node-worker.js'", "'../engine/node-worker.cjs'"],
+  ['/image/resample-kernel.js', "'./'", "'../image/'"],
+];
+
+const ownPlaces = {
+  name: 'own-places',
   transform(code, id) {
-    if (!id.endsWith('/engine/node.js')) return null;
-    const changed = code.replace("'./node-worker.js'", "'../engine/node-worker.cjs'");
-    if (changed === code) throw new Error(`${id} does not name its thread where assembly/bundle.mjs expects it.`);
+    const place = places.find(([file]) => id.endsWith(file));
+    if (!place) return null;
+    const [, from, to] = place;
+    const changed = code.replace(from, to);
+    if (changed === code) throw new Error(`${id} does not name its file where assembly/bundle.mjs expects it.`);
     return changed;
   },
 };
@@ -26,7 +33,7 @@ async function bundle(name) {
   const built = await rolldown({
     input: `${dist}${name}.js`,
     platform: 'node',
-    plugins: [ownThread],
+    plugins: [ownPlaces],
     external: (id, from) => from !== undefined && outside.some((pattern) => pattern.test(id)),
   });
   const options = { file: `${dist}${name}.cjs`, format: 'cjs', minify: true, codeSplitting: false, comments: { legal: true } };
