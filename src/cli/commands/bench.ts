@@ -63,7 +63,7 @@ function flagged(given: unknown) {
 type Options = Parsed<typeof options>;
 
 /** Copies of a single picture that make a folder. */
-const copies = 12;
+const copies = 48;
 const warmups = 2;
 
 /** A photograph's size and noise: JPEG is as slow as it is full of detail. */
