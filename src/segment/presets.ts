@@ -6,11 +6,11 @@ import type { ViewOptions } from './label-picture.js';
 
 /**
  * - `fast`: at most 256 pixels on the long side, seen once
- * - `fine`: at most 512 pixels, seen twice, the second time mirrored
+ * - `fine`: at most 500 pixels, seen at 0.8, 1 and 1.2 of that and each mirrored too, six times in all
  */
 export const viewPresets = {
   fast: { longSide: 256 },
-  fine: { longSide: 512, flip: true },
+  fine: { longSide: 500, scales: [0.8, 1, 1.2], flip: true },
 } as const satisfies Readonly<Record<string, ViewOptions>>;
 
 export type ViewPreset = keyof typeof viewPresets;

@@ -26,7 +26,7 @@ export interface SegmenterOptions {
   readonly model?: string | URL;
   /** Pictures with a longer side are reduced to this before the network sees them; by default as the model says. */
   readonly longSide?: number;
-  /** `fast` (256 pixels) or `fine` (512 pixels, seen mirrored too); what is said besides counts more. By default as the model says. */
+  /** `fast` (256 pixels) or `fine` (500 pixels, seen at three sizes and mirrored); what is said besides counts more. By default as the model says. */
   readonly preset?: ViewPreset;
   /** Processor threads of the engine; by default all that the process may use. */
   readonly threads?: number;

@@ -195,9 +195,10 @@ describe('sizes', () => {
 
   it('follow a preset, where nothing else is said', async () => {
     await using fine = await Segmenter.load({ preset: 'fine', longSide: 96, threads: 1 });
-    const said = (await segmenter.segment(path, { longSide: 96, flip: true })).labels;
+    const scales = [0.8, 1, 1.2];
+    const said = (await segmenter.segment(path, { longSide: 96, scales, flip: true })).labels;
     expect(Buffer.compare((await fine.segment(path)).labels, said)).toBe(0);
-    const once = (await segmenter.segment(path, { longSide: 96 })).labels;
+    const once = (await segmenter.segment(path, { longSide: 96, scales })).labels;
     expect(Buffer.compare((await fine.segment(path, { flip: false })).labels, once)).toBe(0);
     expect(Buffer.compare(said, once)).not.toBe(0);
     await expect(fine.segment(path, { scores: 'logits' })).rejects.toMatchObject({ code: 'ERR_USAGE' });

@@ -67,7 +67,7 @@ export const evalCommand = command({
     longSide: commonOptions.longSide,
     preset: {
       flags: '--preset <name>',
-      description: 'fast: 256 pixels; fine: 512 pixels, seen mirrored too',
+      description: 'fast: 256 pixels; fine: seen at three sizes and mirrored',
       schema: oneOf(['fast', 'fine']),
     },
     crf: {

@@ -52,7 +52,7 @@ const options = {
   longSide: commonOptions.longSide,
   preset: {
     flags: '--preset <name>',
-    description: 'fast: 256 pixels; fine: 512 pixels, seen mirrored too (default: as the model says)',
+    description: 'fast: 256 pixels; fine: seen at three sizes and mirrored (default: as the model says)',
     schema: oneOf(['fast', 'fine']),
   },
   tile: {
