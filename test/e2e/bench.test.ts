@@ -24,7 +24,7 @@ describe('bench', () => {
     expect(result.peer).toEqual({ missing: 'not asked for' });
     for (const seconds of Object.values(result.seconds)) expect(seconds).toBeGreaterThan(0);
     expect(result.seconds.cold).toBeGreaterThan(result.seconds.network);
-    expect(result.folder.pictures).toBe(12);
+    expect(result.folder.pictures).toBe(48);
     expect(result.folder.perSecond).toBeGreaterThan(0);
     expect(result.longestTimerWaitMs).toBeGreaterThan(4);
     expect(result.memoryBytes).toBeGreaterThan(50e6);
