@@ -201,7 +201,7 @@ class NodeProgram implements Program {
       await thread.ask('disposeProgram', { program: id });
     };
     // One that could not be compiled has told whoever ran it.
-    await Promise.allSettled(this.#copies.filter(() => true).map(dispose));
+    await Promise.allSettled(Object.values(this.#copies).map(dispose));
   }
 }
 
@@ -225,6 +225,7 @@ class NodeEngine implements Engine {
   readonly #opening: Opening;
   /** One for every lane; those after the first begin with the first program that runs there. */
   readonly #workers: Thread[];
+  #isClosed = false;
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
@@ -237,6 +238,13 @@ class NodeEngine implements Engine {
 
   get #first(): Thread {
     return this.#workers[0]!;
+  }
+
+  /** A closed engine begins no further thread: the first one says that it is closed. */
+  #worker(lane: number): Thread {
+    if (this.#isClosed) return this.#first;
+    this.#workers[lane] ??= new Thread(this.#opening);
+    return this.#workers[lane];
   }
 
   get device(): string {
@@ -260,8 +268,7 @@ class NodeEngine implements Engine {
     const lanes = isAlone ? 1 : this.lanes;
     const session = { threads: Math.floor(this.threads / lanes), lean: state === undefined && isLean(graph) };
     const compiled = async (lane: number): Promise<Copy> => {
-      this.#workers[lane] ??= new Thread(this.#opening);
-      const thread = this.#workers[lane];
+      const thread = this.#worker(lane);
       const entries = transferWeights ? [...weights] : await copyOf(weights);
       const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
       return { thread, id: await thread.ask('compile', { spec }, buffersOf(entries)) };
@@ -270,6 +277,7 @@ class NodeEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.#workers.map((w) => w.close()));
   }
 

@@ -6,7 +6,7 @@ import { type PictureCounts, pictureCounts } from '../metrics/bootstrap.js';
 import { ConfusionMatrix } from '../metrics/confusion.js';
 import { type AbsentRule, type Scores, scores } from '../metrics/scores.js';
 import { type ClassMatch, matchClasses, translated } from './class-match.js';
-import { inOrder } from './in-order.js';
+import { inOrder, widthFor } from './in-order.js';
 import { checkViews, labelPicture, type WholeOptions } from './label-picture.js';
 import type { LoadedModel } from './model.js';
 import { Predictor } from './predictor.js';
@@ -65,9 +65,9 @@ export async function evaluate(loaded: LoadedModel, dataset: Dataset, options: E
       });
       return { sample, answered, time: performance.now() - began };
     };
-    const { lanes } = options.engine;
+    const width = options.engine.lanes === 1 ? 1 : widthFor(options.engine);
     // Where one picture has the engine to itself its time is what it takes; else the next ones wait at the door.
-    const work = inOrder(dataset.ids.keys(), lanes === 1 ? 1 : lanes * 2 + 2, labeled, options.signal);
+    const work = inOrder(dataset.ids.keys(), width, labeled, options.signal);
     for await (const { index: i, result, error } of work) {
       if (!result) throw error;
       const { sample, answered, time } = result;

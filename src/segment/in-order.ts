@@ -5,6 +5,9 @@ export type Outcome<I, R> =
   | { readonly index: number; readonly input: I; readonly result: R; readonly error?: undefined }
   | { readonly index: number; readonly input: I; readonly error: unknown; readonly result?: undefined };
 
+/** Pictures that keep every lane of an engine busy: some wait decoded while an early one is still awaited. */
+export const widthFor = ({ lanes }: { readonly lanes: number }): number => lanes * 2 + 2;
+
 /**
  * Works on at most `width` inputs at a time and yields their outcomes in order; one that fails does not end the others. Inputs
  * are taken only when there is room for them. However the loop is left, no job is under way afterwards.

@@ -7,7 +7,7 @@ import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
 import type { Shape } from '../graph/tensor.js';
 import { checkSize, inputChannels, type Network } from '../nets/network.js';
-import { fullSize, mostProbable } from '../surgery/label-tail.js';
+import { fullSize, lastInterpolation, mostProbable } from '../surgery/label-tail.js';
 import { pruned } from '../surgery/prune.js';
 
 /**
@@ -78,11 +78,10 @@ export function smallGraph(
   checkSize(network, view);
   const b = new GraphBuilder(`${network.name}-small`);
   const image = b.input(viewName(0), 'float32', [1, inputChannels(network), ...view]);
-  const last = b.producerOf(network.build(b, image, { classes, auxiliary: false }).scores);
-  if (last?.op !== 'Resize' || last.attributes.mode !== 'linear') return undefined;
-  const small = last.inputs[0]!;
+  const last = lastInterpolation(b, network.build(b, image, { classes, auxiliary: false }).scores);
+  if (!last) return undefined;
+  const { small, alignCorners } = last;
   b.output('small', small);
-  const alignCorners = last.attributes.coordinate_transformation_mode === 'align_corners';
   return { graph: pruned(b.finish()), seam: { shape: small.shape, alignCorners } };
 }
 

@@ -10,7 +10,7 @@ import type { ModelDescription } from '../weights/model.js';
 import { FrameMemory } from './frame-memory.js';
 import { checkInputs, type FurtherInputs, readInputs } from './further-inputs.js';
 import { headModel } from './head.js';
-import { inOrder, type Outcome } from './in-order.js';
+import { inOrder, type Outcome, widthFor } from './in-order.js';
 import { atSizeOf, checkViews, labelWhole, type ViewOptions, type WholeOptions, wholeBands } from './label-picture.js';
 import { type LoadedModel, loadModel } from './model.js';
 import { Predictor } from './predictor.js';
@@ -194,7 +194,7 @@ export class Segmenter {
 
   /** Pictures that are worth having under way at a time: with fewer, the engine waits for pictures. */
   get concurrency(): number {
-    return this.#engine.lanes * 2 + 2;
+    return widthFor(this.#engine);
   }
 
   #check(options: SegmentOptions): void {
@@ -292,7 +292,7 @@ export class Segmenter {
     options: SegmentAllOptions = {},
   ): AsyncGenerator<Outcome<I, Segmentation>, void, undefined> {
     const { engine, predictor } = this.#forMany();
-    const { concurrency = engine.lanes * 2 + 2, ...each } = options;
+    const { concurrency = widthFor(engine), ...each } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new PixelwiseError('ERR_USAGE', `concurrency must be a whole number from 1 on, received ${concurrency}.`);
     }
@@ -331,7 +331,7 @@ export class Segmenter {
         const labeled = await labelWhole(predictor, rowsOf(picture), this.model, undefined, how);
         return { picture, labels: await atSizeOf(picture, labeled.labels, labeled) };
       };
-      for await (const { result, error } of inOrder(frames, isAlone ? 1 : engine.lanes * 2 + 2, work, signal)) {
+      for await (const { result, error } of inOrder(frames, isAlone ? 1 : widthFor(engine), work, signal)) {
         if (!result) throw error;
         yield result;
       }

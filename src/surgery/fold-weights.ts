@@ -160,6 +160,7 @@ export function foldWeights(graph: Graph, weights: NamedTensors): Graph {
     return b.node(node.op, folded, node.attributes, { outputs: node.outputs.length, name: node.name });
   });
   const made = pruned(b.finish());
-  const read = new Set(made.nodes.flatMap((n) => n.inputs));
-  return { ...made, parameters: made.parameters.filter((p) => read.has(p.value) || outputs.has(p.value)) };
+  const read = new Set([...made.nodes.flatMap((n) => n.inputs), ...outputs]);
+  // One that is not among the weights is fed by somebody, who need not know.
+  return { ...made, parameters: made.parameters.filter(({ value }) => read.has(value) || !weights.has(value.name)) };
 }

@@ -6,17 +6,25 @@ import type { Graph, Pair, Value } from '../graph/ir.js';
 import { rewrite } from '../graph/rewrite.js';
 import { pruned } from './prune.js';
 
+/** The small map that the scores only enlarge, and how they do; undefined where they do not end with an interpolation. */
+export function lastInterpolation(
+  b: GraphBuilder,
+  scores: Value,
+): { readonly small: Value; readonly alignCorners: boolean } | undefined {
+  const last = b.producerOf(scores);
+  if (last?.op !== 'Resize' || last.attributes.mode !== 'linear') return undefined;
+  const alignCorners = last.attributes.coordinate_transformation_mode === 'align_corners';
+  return { small: last.inputs[0]!, alignCorners };
+}
+
 /**
  * Scores [N, C, ...size]; those of another size are interpolated (pixel corners aligned). Where the network itself ends with an
  * interpolation, its small map goes straight to the size, by the network's own rule: once instead of twice.
  */
 export function fullSize(b: GraphBuilder, scores: Value, size: Pair): Value {
-  const fits = scores.shape[2] === size[0] && scores.shape[3] === size[1];
-  if (fits) return scores;
-  const last = b.producerOf(scores);
-  if (last?.op !== 'Resize' || last.attributes.mode !== 'linear') return b.resize(scores, size, false);
-  const corners = last.attributes.coordinate_transformation_mode === 'align_corners';
-  return b.resize(last.inputs[0]!, size, corners);
+  if (scores.shape[2] === size[0] && scores.shape[3] === size[1]) return scores;
+  const { small, alignCorners } = lastInterpolation(b, scores) ?? { small: scores, alignCorners: false };
+  return b.resize(small, size, alignCorners);
 }
 
 /** uint8 [N, H, W]: the class with the largest of the scores [N, C, H, W]. */

@@ -355,6 +355,16 @@ describe('an engine with two lanes', () => {
     await running;
   });
 
+  it('begins no further thread once closed', async () => {
+    const engine = createNodeEngine({ threads: 2, lanes: 2 });
+    const program = await engine.compile(graphOf([1], (b, x) => b.output('y', b.relu(x))));
+    // Often enough for a second lane, which none of these needs.
+    for (let i = 0; i < 5; i++) await program.run({ x: floats([1], [1]) });
+    await engine.close();
+    const runs = [1, 2].map(() => failure(program.run({ x: floats([1], [1]) })));
+    expect((await Promise.all(runs)).map((e) => e.code)).toEqual(['ERR_CLOSED', 'ERR_CLOSED']);
+  });
+
   it('runs what has a state one at a time', async () => {
     await using engine = createNodeEngine({ threads: 2, lanes: 2 });
     const state = await engine.createState(new Map([['sum', floats([1], [0])]]));
