@@ -34,6 +34,9 @@ export function cacheFolder(env: Environment = process.env): string {
   return join((systemFolders[process.platform] ?? linux)(env), 'pixelwise');
 }
 
+/** Where graphs that the engine has optimized for this machine are kept between processes. */
+export const keptGraphs = (): string => join(cacheFolder(), 'graphs');
+
 const recordFile = (folder: string, name: string): string => join(folder, `${name}.json`);
 
 /** The record of a pulled name and its file, or undefined if it is not here whole. */

@@ -9,6 +9,8 @@ export interface Opening {
   readonly backend: BackendName;
   readonly device: DeviceName;
   readonly threads: number;
+  /** Folder in which optimized graphs are kept; without, none are. */
+  readonly keptIn?: string | undefined;
 }
 
 /**

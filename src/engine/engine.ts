@@ -1,5 +1,6 @@
 /** @file What an engine is: it compiles graphs to programs and runs them, always asynchronously. Nothing else knows ONNX Runtime. */
 
+import type { AnySizeGraph, Fed } from '../graph/any-size.js';
 import type { Graph } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
@@ -32,6 +33,8 @@ export interface EngineOptions {
    * time all the same, with all threads.
    */
   readonly lanes?: number;
+  /** Folder in which graphs for every size (`compileAnySize`) are kept as they are optimized, for the next process; by default none are. */
+  readonly keptIn?: string;
 }
 
 export interface CompileOptions {
@@ -57,6 +60,22 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Hand the feeds' buffers over instead of copying them: all, or those of these names. */
   readonly transferFeeds?: boolean | readonly string[];
+}
+
+/** What is compiled for every size. */
+export interface AnySizeSource {
+  /** Names graph and weights: what was optimized under this name before is the same. */
+  readonly key: string;
+  /** Draws it, and says what its drawings have in common (`restOf`). Not called where the key is known. */
+  readonly draw: () => Promise<{ readonly source: AnySizeGraph; readonly rest: string } | undefined>;
+  readonly weights: NamedTensors;
+}
+
+/** A compiled graph of every size. Its runs want what `feedsOf` says of a drawing, beside that drawing's own inputs. */
+export interface AnySizeProgram {
+  readonly program: Program;
+  readonly fed: Fed;
+  readonly rest: string;
 }
 
 /** A compiled graph. */
@@ -93,6 +112,8 @@ export interface Engine {
   start(): Promise<string>;
   createState(tensors: NamedTensors, options?: TransferOptions): Promise<State>;
   compile(graph: Graph, options?: CompileOptions): Promise<Program>;
+  /** One program for drawings of many sizes; undefined where the engine has none, or the drawings differ in more than numbers. */
+  compileAnySize?(source: AnySizeSource): Promise<AnySizeProgram | undefined>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,12 +1,15 @@
 /** @file The engine's own thread: keeps programs and states, and runs them on a backend one after the other. */
 
 import { internal, PixelwiseError } from '../errors.js';
-import { writeOnnx } from '../graph/onnx/write.js';
+import type { AnySizeGraph } from '../graph/any-size.js';
+import type { Graph } from '../graph/ir.js';
+import type { WrittenModel } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
 import type { Backend, Session } from './backend.js';
 import type { Opening } from './backends.js';
 import type { Place } from './engine.js';
-import type { ProgramSpec, RequestKind, Requests } from './protocol.js';
+import { keepGraph, recallGraph } from './kept-graphs.js';
+import type { OptimizedGraph, ProgramSpec, RequestKind, Requests } from './protocol.js';
 import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
 
 interface Program {
@@ -55,9 +58,23 @@ function view(tensors: NamedTensors, { tensor, start }: Place, shape: Shape): Te
   );
 }
 
+/** Writes the graph as the backend wants it; what is recalled needs none of this code. */
+async function writeAdapted(
+  backend: Backend,
+  graph: Graph,
+  weights: NamedTensors,
+  anySize?: Pick<AnySizeGraph, 'fed' | 'sides'>,
+): Promise<WrittenModel> {
+  const { writeOnnx } = await import('../graph/onnx/write.js');
+  return writeOnnx(backend.adapt(graph, weights), { weights, external: true, ...(anySize && { anySize }) });
+}
+
 export class Host {
   readonly #open: (opening: Opening) => Promise<Backend>;
   #backend: Promise<Backend> | undefined;
+  #keptIn: string | undefined;
+  /** Files that are being written. */
+  #keeping: Promise<void> = Promise.resolve();
   readonly #programs = new Map<number, Program>();
   readonly #states = new Map<number, State>();
   #next = 1;
@@ -69,6 +86,7 @@ export class Host {
   readonly handlers: Handlers = {
     open: async (opening) => {
       this.#backend = this.#open(opening);
+      this.#keptIn = opening.keptIn;
       return (await this.#backend).device;
     },
     createState: async ({ tensors }) => {
@@ -95,6 +113,34 @@ export class Host {
       this.#programs.set(this.#next, await this.#compile(spec));
       return this.#next++;
     },
+    recall: async ({ key }) => {
+      const { version } = await this.#started();
+      if (this.#keptIn === undefined || version === undefined) return null;
+      return (await recallGraph(this.#keptIn, `${key} ${version}`)) ?? null;
+    },
+    optimize: async ({ key, source, rest, weights: entries }) => {
+      const backend = await this.#started();
+      if (!backend.optimize) return null;
+      const weights = new Map(entries);
+      const { fed, sides } = source;
+      const { model, externalData } = await writeAdapted(backend, source.graph, weights, { fed, sides });
+      const outputs = source.graph.outputs.map((o) => o.name);
+      // Without a place for its file there is none; a graph that does not compile says so when it is compiled by itself.
+      const optimized = await backend.optimize(model, externalData).catch(() => null);
+      if (!optimized) return null;
+      const made: OptimizedGraph = { model: optimized, fed, rest, outputs };
+      if (this.#keptIn !== undefined) {
+        const copy = { ...made, model: made.model.slice() };
+        this.#keeping = keepGraph(this.#keptIn, `${key} ${backend.version}`, copy);
+      }
+      return made;
+    },
+    compileOptimized: async ({ optimized: { model, outputs }, session: options }) => {
+      const backend = await this.#started();
+      const session = await backend.createSession(model, [], { ...options, optimized: true });
+      this.#programs.set(this.#next, { session, state: undefined, inputs: [], updates: [], outputs });
+      return this.#next++;
+    },
     run: async ({ program, feeds }, signal) => {
       const found = this.#programs.get(program);
       if (!found) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
@@ -110,6 +156,7 @@ export class Host {
       for (const { session } of this.#programs.values()) await session.dispose();
       this.#programs.clear();
       this.#states.clear();
+      await this.#keeping;
       const backend = await this.#backend?.catch(() => undefined);
       await backend?.close?.();
       return null;
@@ -120,6 +167,12 @@ export class Host {
     const state = this.#states.get(id);
     if (!state) throw closedState();
     return state;
+  }
+
+  async #started(): Promise<Backend> {
+    const backend = await this.#backend;
+    if (!backend) throw internal('a program came before the backend');
+    return backend;
   }
 
   async #compile(spec: ProgramSpec): Promise<Program> {
@@ -138,9 +191,8 @@ export class Host {
       );
     }
     const updates = updatesOf(graph, inputs, spec.updates ?? {});
-    const backend = await this.#backend;
-    if (!backend) throw internal('a program came before the backend');
-    const { model, externalData } = writeOnnx(backend.adapt(graph, weights), { weights, external: true });
+    const backend = await this.#started();
+    const { model, externalData } = await writeAdapted(backend, graph, weights);
     const session = await backend.createSession(model, externalData, spec.session);
     for (const u of updates) state?.promised.add(u.tensor);
     const kept = new Set(updates.map((u) => u.output));

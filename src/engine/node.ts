@@ -7,11 +7,21 @@ import type { Graph } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
 import { threadFlags } from '../threads.js';
 import type { Opening } from './backends.js';
-import type { CompileOptions, Engine, EngineOptions, Program, RunOptions, State, TransferOptions } from './engine.js';
+import type {
+  AnySizeProgram,
+  AnySizeSource,
+  CompileOptions,
+  Engine,
+  EngineOptions,
+  Program,
+  RunOptions,
+  State,
+  TransferOptions,
+} from './engine.js';
 import { Lanes } from './lanes.js';
 import { isLean } from './memory.js';
 import { nativeByDefault } from './ort-library.js';
-import type { Answer, RequestKind, Requests, Stop } from './protocol.js';
+import type { Answer, OptimizedGraph, RequestKind, Requests, Stop } from './protocol.js';
 import { buffersOf, copyOf } from './transfer.js';
 
 // Node 20 runs no TypeScript: from the sources (tests) the thread's entry is the compiled one.
@@ -154,15 +164,20 @@ const rare = 4;
 
 class NodeProgram implements Program {
   readonly #lanes: Lanes;
-  readonly #graph: Graph;
+  readonly #check: (feeds: Readonly<Record<string, Tensor>>) => void;
   readonly #compile: (lane: number) => Promise<Copy>;
   /** By lane; beyond the first they are made when a run comes there. */
   readonly #copies: Promise<Copy>[];
   #runs = 0;
 
-  constructor(lanes: Lanes, graph: Graph, compile: (lane: number) => Promise<Copy>, count: number) {
+  constructor(
+    lanes: Lanes,
+    check: (feeds: Readonly<Record<string, Tensor>>) => void,
+    compile: (lane: number) => Promise<Copy>,
+    count: number,
+  ) {
     this.#lanes = lanes;
-    this.#graph = graph;
+    this.#check = check;
     this.#compile = compile;
     this.#copies = new Array(count);
     this.#copies[0] = compile(0);
@@ -175,7 +190,7 @@ class NodeProgram implements Program {
   }
 
   async run(feeds: Readonly<Record<string, Tensor>>, options: RunOptions = {}): Promise<Record<string, Tensor>> {
-    checkFeeds(this.#graph, feeds);
+    this.#check(feeds);
     const { signal } = options;
     signal?.throwIfAborted();
     const { transferFeeds = false } = options;
@@ -217,22 +232,28 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
 
 /** Bytes that the weights of one program may take in all lanes together. */
 const mostCopied = 2 ** 28;
+/** Bytes of weights of a program for every size: those of larger networks would lie in memory several times while it is made. */
+const mostOptimized = 2 ** 26;
+
+const bytesOf = (tensors: NamedTensors): number => [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
 
 class NodeEngine implements Engine {
   readonly threads: number;
   readonly lanes: number;
   readonly #lanes: Lanes;
   readonly #opening: Opening;
+  readonly #takesAnySize: boolean;
   /** One for every lane; those after the first begin with the first program that runs there. */
   readonly #workers: Thread[];
   #isClosed = false;
 
   constructor(options: EngineOptions) {
     this.threads = options.threads ?? availableParallelism();
-    const { backend = 'node', device = 'cpu', lanes = 1 } = options;
+    const { backend = 'node', device = 'cpu', lanes = 1, keptIn } = options;
+    this.#takesAnySize = backend === 'node' && device === 'cpu';
     this.lanes = device === 'cpu' ? Math.max(1, Math.min(lanes, this.threads)) : 1;
     this.#lanes = new Lanes(this.lanes);
-    this.#opening = { backend, device, threads: this.threads };
+    this.#opening = { backend, device, threads: this.threads, keptIn };
     this.#workers = [new Thread(this.#opening)];
   }
 
@@ -263,8 +284,7 @@ class NodeEngine implements Engine {
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
     const { weights = new Map(), transferWeights, state, places = {}, updates = {} } = options;
-    const bytes = [...weights.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
-    const isAlone = state !== undefined || transferWeights || bytes * this.lanes > mostCopied;
+    const isAlone = state !== undefined || transferWeights || bytesOf(weights) * this.lanes > mostCopied;
     const lanes = isAlone ? 1 : this.lanes;
     const session = { threads: Math.floor(this.threads / lanes), lean: state === undefined && isLean(graph) };
     const compiled = async (lane: number): Promise<Copy> => {
@@ -273,7 +293,32 @@ class NodeEngine implements Engine {
       const spec = { graph, weights: entries, session, state: (state as NodeState | undefined)?.id, places, updates };
       return { thread, id: await thread.ask('compile', { spec }, buffersOf(entries)) };
     };
-    return new NodeProgram(this.#lanes, graph, compiled, lanes).ready();
+    return new NodeProgram(this.#lanes, (feeds) => checkFeeds(graph, feeds), compiled, lanes).ready();
+  }
+
+  async compileAnySize({ key, draw, weights }: AnySizeSource): Promise<AnySizeProgram | undefined> {
+    if (!this.#takesAnySize || bytesOf(weights) > mostOptimized) return undefined;
+    const optimized = (await this.#first.ask('recall', { key })) ?? (await this.#optimized(key, await draw(), weights));
+    if (!optimized) return undefined;
+    const session = { threads: Math.floor(this.threads / this.lanes), lean: true };
+    const opened = async (lane: number): Promise<Copy> => {
+      // The next lane wants it too.
+      const own = this.lanes === 1 ? optimized : { ...optimized, model: optimized.model.slice() };
+      const thread = this.#worker(lane);
+      return { thread, id: await thread.ask('compileOptimized', { optimized: own, session }, [own.model.buffer]) };
+    };
+    const program = await new NodeProgram(this.#lanes, () => undefined, opened, this.lanes).ready();
+    return { program, fed: optimized.fed, rest: optimized.rest };
+  }
+
+  async #optimized(
+    key: string,
+    drawn: Awaited<ReturnType<AnySizeSource['draw']>>,
+    weights: NamedTensors,
+  ): Promise<OptimizedGraph | null> {
+    if (!drawn) return null;
+    const entries = await copyOf(weights);
+    return this.#first.ask('optimize', { key, ...drawn, weights: entries }, buffersOf(entries));
   }
 
   async close(): Promise<void> {

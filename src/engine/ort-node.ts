@@ -1,9 +1,14 @@
 /** @file The backend on onnxruntime-node, on the processor or on a graphics card. The only file that imports it. */
 
+import { statSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '../graph/tensor.js';
 import { forProcessor } from '../surgery/for-processor.js';
-import { type Backend, type Session, spinning } from './backend.js';
+import { type Backend, type ExternalData, type Session, spinning } from './backend.js';
 import { checkFeedable, ortFailure } from './ort-errors.js';
 import { withoutOddGroups } from './webgpu-groups.js';
 
@@ -32,17 +37,47 @@ const adaptation: Readonly<Record<Provider, Backend['adapt']>> = {
   cuda: (graph) => graph,
 };
 
+/** As `Backend.optimize`; ONNX Runtime writes such a file only onto a disk. */
+async function optimize(model: Uint8Array, external: readonly ExternalData[]): Promise<Uint8Array<ArrayBuffer>> {
+  const folder = await mkdtemp(join(tmpdir(), 'pixelwise-'));
+  try {
+    const file = join(folder, 'optimized.onnx');
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: 1,
+      graphOptimizationLevel: 'all',
+      optimizedModelFilePath: file,
+      // It warns that the file suits this machine only.
+      logSeverityLevel: 3,
+      externalData: external.map(({ path, data }) => ({ path, data })),
+    });
+    await session.release();
+    const { withShapes } = await import('../graph/onnx/complete-shapes.js');
+    return withShapes(await readFile(file));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What an optimized graph depends on: ONNX Runtime's version, the processor's instructions, and the code that adapts graphs. */
+function version(): string {
+  const { size, mtimeMs } = statSync(fileURLToPath(import.meta.url));
+  const { common, node } = ort.env.versions;
+  return [common, node, process.platform, process.arch, cpus()[0]?.model, size, mtimeMs].join(' ');
+}
+
 /** What a provider has no kernel for runs on the processor, inside the same session. */
 export const ortBackend = (provider: Provider): Backend => ({
   device: provider,
   adapt: adaptation[provider],
-  async createSession(model, external, { threads, lean = false }): Promise<Session> {
+  ...(provider === 'cpu' && { optimize, version: version() }),
+  async createSession(model, external, { threads, lean = false, optimized = false }): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
+      graphOptimizationLevel: optimized ? 'disabled' : 'all',
       logSeverityLevel: 3,
       // Blocks planned after the first run come on top of what that run allocated: the memory twice, for no time won.
       enableMemPattern: false,

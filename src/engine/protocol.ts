@@ -1,6 +1,7 @@
 /** @file What the main thread and the engine's thread say to each other. Every request has one answer with its id. */
 
 import type { ErrorCode } from '../errors.js';
+import type { AnySizeGraph } from '../graph/any-size.js';
 import type { Graph } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { SessionOptions } from './backend.js';
@@ -17,6 +18,15 @@ export interface ProgramSpec extends Pick<CompileOptions, 'places' | 'updates'> 
   readonly state: number | undefined;
 }
 
+/** A graph for every size, optimized. */
+export interface OptimizedGraph extends Pick<AnySizeGraph, 'fed'> {
+  readonly model: Uint8Array<ArrayBuffer>;
+  /** The numbers that are not fed, which a drawing must have to be run by it. */
+  readonly rest: string;
+  /** Names of the outputs. */
+  readonly outputs: readonly string[];
+}
+
 export interface Requests {
   /** Starts the backend; answers with its device. Comes first. */
   open: { args: Opening; result: string };
@@ -25,6 +35,14 @@ export interface Requests {
   writeState: { args: { state: number; tensors: Entries }; result: null };
   disposeState: { args: { state: number }; result: null };
   compile: { args: { spec: ProgramSpec }; result: number };
+  /** The graph that was optimized under this name before, by whichever process. */
+  recall: { args: { key: string }; result: OptimizedGraph | null };
+  /** Null where the runtime cannot. */
+  optimize: {
+    args: { key: string; source: AnySizeGraph; rest: string; weights: Entries };
+    result: OptimizedGraph | null;
+  };
+  compileOptimized: { args: { optimized: OptimizedGraph; session: SessionOptions }; result: number };
   /** Only one that `mayStop` can be called off while it runs: it takes a thread more. */
   run: { args: { program: number; feeds: Entries; mayStop: boolean }; result: Entries };
   disposeProgram: { args: { program: number }; result: null };

@@ -5,8 +5,12 @@ import { arrayType, type NamedTensors, type Tensor } from '../graph/tensor.js';
 
 const isTensor = (v: unknown): v is Tensor => typeof v === 'object' && v !== null && 'dtype' in v && 'data' in v;
 
-/** The distinct ArrayBuffers behind a list of `[name, tensor]` entries; an empty list for anything else. */
+const isModel = (v: unknown): v is { readonly model: Uint8Array } =>
+  typeof v === 'object' && v !== null && 'model' in v && v.model instanceof Uint8Array;
+
+/** The distinct ArrayBuffers behind a list of `[name, tensor]` entries, or behind a model; an empty list for anything else. */
 export function buffersOf(entries: unknown): ArrayBuffer[] {
+  if (isModel(entries)) return [entries.model.buffer as ArrayBuffer];
   if (!Array.isArray(entries)) return [];
   const buffers = entries.flatMap((e) => (Array.isArray(e) && isTensor(e[1]) ? [e[1].data.buffer] : []));
   return [...new Set(buffers)].filter((b) => b instanceof ArrayBuffer);

@@ -10,6 +10,7 @@ import type { Pair } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
 import { type RowSource, rowsOf } from '../image/decode.js';
 import type { Picture, Size } from '../image/picture.js';
+import { turn } from '../turn.js';
 import type { ModelDescription } from '../weights/model.js';
 import type { AnswerKind } from './prediction.js';
 import type { Answers, Predictor } from './predictor.js';
@@ -59,7 +60,7 @@ export function reducedTo(size: Size, longSide: number): Size {
 }
 
 /** Pixels that are painted, counted or enlarged before other work gets its turn: some milliseconds. */
-const pixelsAtOnce = 2 ** 16;
+const pixelsAtOnce = 2 ** 14;
 
 /** Rows of this width that are worked on before other work gets its turn. */
 export const rowsAtOnce = (width: number): number => Math.max(1, Math.floor(pixelsAtOnce / width));
@@ -103,7 +104,10 @@ export async function viewsOf(
   const { modalities } = predictor.network;
   const views: Tensor<'float32'>[] = [];
   for (const size of viewSizes(predictor, seen, scales)) {
+    // Drawing the network, resizing and normalising take some milliseconds each, and several times that the first time.
+    await turn();
     const picture = await resized(size);
+    await turn();
     signal?.throwIfAborted();
     const sample = { picture, ...(inputs && modalities && { inputs: resizeInputs(inputs, size) }) };
     views.push(networkInput([sample], model.preprocessing, modalities));

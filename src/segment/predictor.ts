@@ -1,6 +1,5 @@
 /** @file Runs one network at any size: programs are compiled once per question, and kept as memory allows. */
 
-import { setImmediate } from 'node:timers/promises';
 import type { Engine, Program, State } from '../engine/engine.js';
 import { keptBytesOf } from '../engine/memory.js';
 import { internal } from '../errors.js';
@@ -8,6 +7,8 @@ import type { Graph, Pair } from '../graph/ir.js';
 import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import { type Network, nearestSide } from '../nets/network.js';
+import { turn } from '../turn.js';
+import { AnySizePrograms, type Redraw } from './any-size.js';
 import {
   type AnswerKind,
   enlargingGraph,
@@ -26,6 +27,24 @@ interface Entry {
   readonly bytes: number;
   /** Calls that wait for it or run it: until they end it may not be disposed of. */
   users: number;
+}
+
+/** What becomes a program. */
+interface Source {
+  readonly draw: () => Graph;
+  /** Where other sizes may share the program. */
+  readonly redraw?: Redraw;
+  readonly weights: NamedTensors;
+  readonly memory?: State;
+}
+
+const nothing: NamedTensors = new Map();
+
+const larger = ([h, w]: Pair, down: number, across: number): Pair => [h + down, w + across];
+
+function largerSeam({ shape, alignCorners }: Seam, down: number, across: number): Seam {
+  const [n, c, ...size] = shape as readonly [number, number, number, number];
+  return { shape: [n, c, ...larger(size, down, across)], alignCorners };
 }
 
 interface Found {
@@ -55,6 +74,7 @@ export class Predictor {
   readonly #budget: number;
   /** By question, the one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #anySize: AnySizePrograms;
   /** By size of the view, where the network ends with an interpolation. */
   readonly #seams = new Map<string, Seam>();
   /** A program is bound to its memory: each has a number. */
@@ -65,6 +85,7 @@ export class Predictor {
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors, budget = keptBytes) {
     this.network = network;
     this.#engine = engine;
+    this.#anySize = new AnySizePrograms(engine);
     this.#classes = classes;
     this.#tensors = tensors;
     this.#weightBytes = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
@@ -146,24 +167,37 @@ export class Predictor {
     const isPlain = answers.join() === 'labels' && views.length === 1 && !flip && smoothing === undefined;
     if (view && isPlain) {
       const key = `small ${view.join('x')}`;
-      const draw = () => smallGraph(this.network, this.#classes, view);
-      const drawn = this.#seams.has(key) ? undefined : draw();
+      const draw = (at: Pair) => smallGraph(this.network, this.#classes, at);
+      const drawn = this.#seams.has(key) ? undefined : draw(view);
       if (drawn) this.#seams.set(key, drawn.seam);
       const seam = this.#seams.get(key);
       if (seam) {
-        const small = this.#entry(key, () => (drawn ?? draw())!.graph, this.#tensors);
-        return [small, this.#entry(`${JSON.stringify(seam)} ${size.join('x')}`, () => enlargingGraph(seam, size))];
+        const small = this.#entry(key, {
+          draw: () => (drawn ?? draw(view))!.graph,
+          redraw: (down, across) => draw(larger(view, down, across))!.graph,
+          weights: this.#tensors,
+        });
+        const enlarged = this.#entry(`${JSON.stringify(seam)} ${size.join('x')}`, {
+          draw: () => enlargingGraph(seam, size),
+          redraw: (down, across) => enlargingGraph(largerSeam(seam, down, across), larger(size, down, across)),
+          weights: nothing,
+        });
+        return [small, enlarged];
       }
     }
     const question = { ...asked, views };
     const key = `${JSON.stringify(question)}${memory ? this.#memories.get(memory) : ''}`;
-    const draw = () => predictionGraph(this.network, this.#classes, question);
-    return [this.#entry(key, draw, this.#tensors, memory)];
+    const draw = (q: Question) => predictionGraph(this.network, this.#classes, q);
+    const redraw: Redraw = (down, across) =>
+      draw({ ...question, views: views.map((v) => larger(v, down, across)), size: larger(size, down, across) });
+    // What lives on from run to run has one size.
+    const further = memory ? { memory } : { redraw };
+    return [this.#entry(key, { draw: () => draw(question), weights: this.#tensors, ...further })];
   }
 
   /** The program of a key, which counts as asked just now. */
-  #entry(key: string, draw: () => Graph, weights?: NamedTensors, memory?: State): Found {
-    const entry = this.#entries.get(key) ?? this.#begin(draw, weights, memory);
+  #entry(key: string, source: Source): Found {
+    const entry = this.#entries.get(key) ?? this.#begin(source);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     return { key, entry };
@@ -178,21 +212,23 @@ export class Predictor {
     return memory;
   }
 
-  #begin(draw: () => Graph, weights: NamedTensors | undefined, memory: State | undefined): Entry {
+  #begin(source: Source): Entry {
     try {
-      const graph = draw();
-      const bytes = (weights ? this.#weightBytes : 0) + keptBytesOf(graph);
-      return { program: this.#compile(graph, weights, memory), bytes: bytes * this.#engine.lanes, users: 0 };
+      const graph = source.draw();
+      const bytes = (source.weights.size > 0 ? this.#weightBytes : 0) + keptBytesOf(graph);
+      return { program: this.#compile(graph, source), bytes: bytes * this.#engine.lanes, users: 0 };
     } catch (error) {
       return { program: Promise.reject(error), bytes: 0, users: 0 };
     }
   }
 
-  async #compile(graph: Graph, weights: NamedTensors | undefined, memory: State | undefined): Promise<Program> {
-    // Drawing the graph and writing it are some 20 ms each: timers and requests of the caller's thread come between.
-    await setImmediate();
+  async #compile(graph: Graph, { weights, memory, redraw }: Source): Promise<Program> {
+    // Drawing the graph is some 20 ms the first time: timers and requests of the caller's thread come between.
+    await turn();
+    const shared = redraw && (await this.#anySize.program(graph, redraw, weights));
+    if (shared) return shared;
     return this.#engine.compile(graph, {
-      ...(weights && { weights }),
+      weights,
       ...(memory && { state: memory, updates: { average: 'previous' } }),
     });
   }
@@ -212,5 +248,6 @@ export class Predictor {
     const programs = await Promise.allSettled([...this.#entries.values()].map((e) => e.program));
     this.#entries.clear();
     for (const p of programs) if (p.status === 'fulfilled') await p.value.dispose();
+    await this.#anySize.dispose();
   }
 }

@@ -1,5 +1,6 @@
 /** @file One call from any picture to a class for every pixel. */
 
+import { keptGraphs } from '../catalogue/cache.js';
 import type { CrfSettings } from '../crf/presets.js';
 import type { DeviceName, Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';
@@ -156,7 +157,11 @@ export class Segmenter {
     // The engine's thread starts while the model is read.
     const own = options.engine
       ? undefined
-      : createNodeEngine({ ...(threads !== undefined && { threads }), ...(device && { device }) });
+      : createNodeEngine({
+          ...(threads !== undefined && { threads }),
+          ...(device && { device }),
+          keptIn: keptGraphs(),
+        });
     try {
       const whole = await loadModel(options.model);
       const loaded = options.head === undefined ? whole : headModel(whole, options.head);
@@ -181,7 +186,7 @@ export class Segmenter {
     const isShared = !this.#ownsEngine || threads === 1 || (device !== 'cpu' && device !== 'native');
     if (isShared) return { engine: this.#engine, predictor: this.#predictor };
     if (!this.#many) {
-      const engine = createNodeEngine({ threads, lanes: threads });
+      const engine = createNodeEngine({ threads, lanes: threads, keptIn: keptGraphs() });
       this.#many = { engine, predictor: this.#predictorOn(engine) };
     }
     return this.#many;

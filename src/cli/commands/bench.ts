@@ -6,6 +6,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { keptGraphs } from '../../catalogue/cache.js';
 import { devices } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
@@ -159,6 +160,7 @@ async function measure(words: readonly string[], o: Options, folder: string) {
   }
 
   await using engine = createNodeEngine({
+    keptIn: keptGraphs(),
     ...(o.threads && { threads: o.threads }),
     ...(o.device && { device: o.device }),
   });
@@ -188,7 +190,12 @@ async function measure(words: readonly string[], o: Options, folder: string) {
   status(`${files.length} pictures`);
   const result = (i: number) => join(folder, `result-${i}`);
   const { threads } = engine;
-  await using lanes = createNodeEngine({ threads, lanes: threads, ...(o.device && { device: o.device }) });
+  await using lanes = createNodeEngine({
+    threads,
+    lanes: threads,
+    keptIn: keptGraphs(),
+    ...(o.device && { device: o.device }),
+  });
   await using many = await Segmenter.load({ engine: lanes, model, longSide });
   const throughput = await timeFolder(engine, loaded, many, files, result, longSide);
   const memory = 1024 * process.resourceUsage().maxRSS;

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { keptGraphs } from '../../catalogue/cache.js';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { type Assessment, assess } from '../../segment/assess.js';
@@ -114,6 +115,7 @@ export const evalCommand = command({
     // The page tells what each picture took, and the CRF has threads of its own: then one at a time.
     const isTimed = o.report !== undefined || o.crf !== undefined;
     await using engine = createNodeEngine({
+      keptIn: keptGraphs(),
       ...(o.threads !== undefined && { threads: o.threads }),
       ...(!isTimed && { lanes: availableParallelism() }),
     });

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
+import { keptGraphs } from '../../catalogue/cache.js';
 import { devices } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';
@@ -234,6 +235,7 @@ export const segment = command({
     if (o.out !== undefined) await makeFolder(o.out);
     // The engine's thread loads ONNX Runtime while this one loads the rest: a fifth of the time to the first mask.
     await using engine = createNodeEngine({
+      keptIn: keptGraphs(),
       ...(threads !== undefined && { threads }),
       ...(device && { device }),
       ...((o.video !== undefined || areMany(words)) && { lanes: threads ?? availableParallelism() }),

@@ -1,6 +1,6 @@
 /** @file A graph as an ONNX file, opset 17. */
 
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AttributeProto,
   AttributeProtoSchema,
@@ -8,13 +8,15 @@ import {
   type NodeProto,
   NodeProtoSchema,
   type TensorProto,
+  type TensorShapeProto_DimensionSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
 import { PixelwiseError } from '../../errors.js';
+import { type AnySizeGraph, type FedElements, sideKey } from '../any-size.js';
 import type { Graph, Node, Value } from '../ir.js';
-import { formatShape, type NamedTensors, sameShape, type Tensor } from '../tensor.js';
-import type { AttributeValue } from './kinds.js';
+import { type DType, formatShape, type NamedTensors, sameShape, type Tensor, tensor } from '../tensor.js';
+import { type AttributeValue, int } from './kinds.js';
 import { type Metadata, metadataKey } from './metadata.js';
 import { specOf } from './operators.js';
 import { bytesOf, dtypeNumber, type ExternalData, writeExternal, writeTensor } from './tensors.js';
@@ -26,6 +28,8 @@ export interface WriteOptions {
   readonly external?: boolean;
   /** Notes to store in the file, as `metadata_props`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** What makes the file one for every size. */
+  readonly anySize?: Pick<AnySizeGraph, 'fed' | 'sides'>;
 }
 
 export interface WrittenModel {
@@ -57,12 +61,18 @@ class Writer {
   readonly #external: ExternalData[] = [];
   /** Names of the constants that spell out attributes, by content. */
   readonly #shared = new Map<string, string>();
+  /** Of nodes by name: elements of attributes that are inputs, by attribute. */
+  readonly #fed = new Map<string, Map<string, FedElements[]>>();
   readonly #graph: Graph;
   readonly #options: WriteOptions;
 
   constructor(graph: Graph, options: WriteOptions) {
     this.#graph = graph;
     this.#options = options;
+    for (const e of options.anySize?.fed.elements ?? []) {
+      const ofNode = this.#fed.get(e.node) ?? new Map<string, FedElements[]>();
+      this.#fed.set(e.node, ofNode.set(e.attribute, [...(ofNode.get(e.attribute) ?? []), e]));
+    }
   }
 
   write(): WrittenModel {
@@ -77,7 +87,8 @@ class Writer {
       if (tensor) this.#weight(value, tensor);
     }
     for (const { value, tensor } of constants) this.#initializers.push(writeTensor(this.#nameOf(value, name), tensor));
-    const written = nodes.map((node) => this.#node(node));
+    const written = nodes.flatMap((node) => this.#node(node));
+    this.#checkFed();
     const aliases = outputs.filter((o) => o.value.name !== o.name);
     for (const { name: output, value } of aliases) {
       written.push(
@@ -109,11 +120,11 @@ class Writer {
       ],
       graph: {
         name: name || 'graph',
-        input: [...inputs, ...fed].map((v) => valueInfo(v.name, v)),
-        output: outputs.map((o) => valueInfo(o.name, o.value)),
+        input: [...[...inputs, ...fed].map((v) => this.#info(v.name, v)), ...this.#fedInputs()],
+        output: outputs.map((o) => this.#info(o.name, o.value)),
         initializer: this.#initializers,
         node: written,
-        valueInfo: nodes.flatMap((n) => n.outputs.map((v) => valueInfo(this.#nameOf(v, n.name), v))),
+        valueInfo: nodes.flatMap((n) => n.outputs.map((v) => this.#info(this.#nameOf(v, n.name), v))),
       },
     });
     return { model: toBinary(ModelProtoSchema, model), externalData: this.#external };
@@ -187,7 +198,50 @@ class Writer {
     this.#initializers.push(writeExternal(value.name, tensor, path));
   }
 
-  #node(node: Node): NodeProto {
+  #info(name: string, { dtype, shape }: Value): ValueInfoProto {
+    const sides = this.#options.anySize?.sides;
+    return valueInfo(name, dtype, sides ? shape.map((n, axis) => sides.get(sideKey(shape.length, axis, n))) : shape);
+  }
+
+  #fedInputs(): ValueInfoProto[] {
+    return (this.#options.anySize?.fed.elements ?? []).map((e) => valueInfo(e.input, 'int64', [e.count]));
+  }
+
+  /** The nodes that put a list together, part of which is fed; its name. */
+  #list(list: Tensor, elements: readonly FedElements[], name: string): { nodes: NodeProto[]; name: string } {
+    const numbers = list.data as BigInt64Array;
+    const parts: string[] = [];
+    let at = 0;
+    const keep = (end: number): void => {
+      if (end > at) parts.push(this.#sharedConstant(tensor('int64', [end - at], numbers.slice(at, end))));
+    };
+    for (const { input, start, count } of elements) {
+      keep(start);
+      parts.push(input);
+      at = start + count;
+    }
+    keep(numbers.length);
+    if (parts.length === 1) return { nodes: [], name: parts[0]! };
+    const whole = this.#fresh(name);
+    const axis = create(AttributeProtoSchema, { name: 'axis', ...int().toAttribute(0) });
+    const node = create(NodeProtoSchema, {
+      name: whole,
+      opType: 'Concat',
+      input: parts,
+      output: [whole],
+      attribute: [axis],
+    });
+    return { nodes: [node], name: whole };
+  }
+
+  /** Rewriting keeps the names of nodes that it has no reason to touch. */
+  #checkFed(): void {
+    const [lost] = this.#fed.keys();
+    if (lost === undefined) return;
+    throw malformed(this.#graph.name, `a node '${lost}', whose attributes are fed`, 'none');
+  }
+
+  #node(node: Node): NodeProto[] {
     const spec = specOf(node.op);
     const [least, most] = spec.inputs;
     const inputs = node.inputs.map((value) => (value ? this.#nameOf(value, `${node.op} "${node.name}"`) : ''));
@@ -206,22 +260,32 @@ class Writer {
       while (inputs.length <= index) inputs.push('');
       inputs[index] = this.#sharedConstant(tensor);
     };
+    const before: NodeProto[] = [];
+    const fed = this.#fed.get(node.name);
+    this.#fed.delete(node.name);
     const values = node.attributes as Readonly<Record<string, unknown>>;
     for (const [name, field] of Object.entries(spec.fields)) {
       const written = field.write(values[name], node.inputs[0]?.dtype ?? 'float32');
+      const elements = fed?.get(name);
       if ('attribute' in written) attribute(name, written.attribute);
-      else constant(written.input, written.tensor);
+      else if (elements) {
+        const list = this.#list(written.tensor, elements, `${node.name}/${name}`);
+        before.push(...list.nodes);
+        while (inputs.length <= written.input) inputs.push('');
+        inputs[written.input] = list.name;
+      } else constant(written.input, written.tensor);
     }
     for (const [name, value] of Object.entries(spec.spelledOut?.(node) ?? {})) attribute(name, value);
     for (const [index, tensor] of Object.entries(spec.constants ?? {})) constant(Number(index), tensor);
     for (const value of node.outputs) this.#define(value, true);
-    return create(NodeProtoSchema, {
+    const main = create(NodeProtoSchema, {
       name: node.name,
       opType: node.op,
       input: inputs,
       output: node.outputs.map((value) => this.#nameOf(value, node.name)),
       attribute: attributes,
     });
+    return [...before, main];
   }
 
   #sharedConstant(tensor: Tensor): string {
@@ -255,17 +319,18 @@ function malformed(graph: string, expected: string, received: string): Pixelwise
   );
 }
 
-function valueInfo(name: string, { dtype, shape }: Value): ValueInfoProto {
+/** A side without a number or a name is not known. */
+export function valueInfo(name: string, dtype: DType, sides: readonly (number | string | undefined)[]): ValueInfoProto {
   return create(ValueInfoProtoSchema, {
     name,
     type: {
-      value: {
-        case: 'tensorType',
-        value: {
-          elemType: dtypeNumber(dtype),
-          shape: { dim: shape.map((d) => ({ value: { case: 'dimValue' as const, value: BigInt(d) } })) },
-        },
-      },
+      value: { case: 'tensorType', value: { elemType: dtypeNumber(dtype), shape: { dim: sides.map(dimension) } } },
     },
   });
+}
+
+function dimension(side: number | string | undefined): MessageInitShape<typeof TensorShapeProto_DimensionSchema> {
+  if (side === undefined) return {};
+  if (typeof side === 'string') return { value: { case: 'dimParam', value: side } };
+  return { value: { case: 'dimValue', value: BigInt(side) } };
 }
