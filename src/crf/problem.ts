@@ -173,7 +173,10 @@ export function checkInput(problem: CrfInput): void {
   if (![width, height].every((n) => Number.isInteger(n) && n >= 1)) {
     throw usage(`Impossible size ${width} x ${height}. Expected whole numbers from 1 on.`);
   }
-  if (!(Number.isInteger(classes) && classes >= 2 && classes <= 255)) {
+  if (classes > 255) {
+    throw usage(`A CRF over ${classes} classes: those are more than a label map can name. Expected 2 to 255 classes.`);
+  }
+  if (!(Number.isInteger(classes) && classes >= 2)) {
     throw usage(`A CRF over ${classes} class${classes === 1 ? '' : 'es'} decides nothing. Expected 2 to 255 classes.`);
   }
   if (image && (image.width !== width || image.height !== height)) {

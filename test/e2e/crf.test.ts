@@ -42,6 +42,7 @@ beforeAll(async () => {
   await writeFile(join(work, 'wide.npy'), npy([3, width, height], scores));
   scores[5] = Number.NaN;
   await writeFile(join(work, 'nan.npy'), npy([3, height, width], scores));
+  await writeFile(join(work, 'many.npy'), npy([256, height, width], new Float32Array(256 * height * width)));
 });
 
 describe('pixelwise crf', () => {
@@ -63,10 +64,19 @@ describe('pixelwise crf', () => {
   it.each<[string, string[], number, RegExp]>([
     ['neither scores nor mask', [], 2, /either --scores FILE.npy or --mask/],
     ['other sizes', ['--scores', 'wide.npy'], 1, /32 x 48 with 3 classes.*photo\.png' is 48 x 32.*\[ERR_SHAPE\]/],
-    ['NaN', ['--scores', 'nan.npy'], 2, /NaN for label 0 at pixel \(5, 0\)/],
+    ['NaN', ['--scores', 'nan.npy'], 2, /'.*nan\.npy': The scores hold NaN for label 0 at pixel \(5, 0\)/],
     ['a sigma of 0', ['--mask', 'mask.png', '--set', 'sa=0'], 2, /Impossible CRF setting 'sa=0'/],
     ['a negative sigma', ['--mask', 'mask.png', '--set', 'sb=-5'], 2, /Impossible CRF setting 'sb=-5'.*above 0/],
-    ['one class', ['--mask', 'mask.png', '--classes', '1'], 2, /over 1 class decides nothing/],
+    ['one class', ['--mask', 'mask.png', '--classes', '1'], 2, /'.*mask\.png': A CRF over 1 class decides nothing/],
+    [
+      '256 classes',
+      ['--scores', 'many.npy'],
+      2,
+      /'.*many\.npy': A CRF over 256 classes: those are more than a label map can name/,
+    ],
+    ['what belongs to a mask', ['--scores', 'wide.npy', '--classes', '3'], 2, /--classes goes with --mask/],
+    ['what belongs to scores', ['--mask', 'mask.png', '--probabilities'], 2, /--probabilities goes with --scores/],
+    ['what belongs to a search', ['--mask', 'mask.png', '--images', '3'], 2, /--images goes with pixelwise crf search/],
     ['an unknown preset', ['--mask', 'mask.png', '--preset', 'deplab'], 2, /Did you mean 'deeplab'/],
     ['a mask of other classes', ['--mask', 'mask.png', '--classes', '2'], 1, /Label 2 at pixel/],
   ])('refuses %s and writes nothing', async (_, args, expected, message) => {
@@ -77,6 +87,12 @@ describe('pixelwise crf', () => {
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
     expect(await filesIn(work)).toEqual(before);
   });
+});
+
+it('crf search refuses what belongs to one picture', async () => {
+  const { code, stderr } = await pixelwiseHere(['crf', 'search', '--data', 'voc:nowhere', '--scores', 'scores.npy']);
+  expect(stderr).toMatch(/--scores goes with one picture, not with a search/);
+  expect(code).toBe(2);
 });
 
 it('segment --crf refines what segment finds, and keeps most of it', async () => {

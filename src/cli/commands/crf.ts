@@ -68,6 +68,34 @@ async function readMask(
   return { classes: given ?? Math.max(2, highest + 1), unary: { kind: 'labels', data: mask.data, confidence } };
 }
 
+type Given = Readonly<Record<string, unknown>>;
+
+/** Options that say nothing where others stand, and what they go with. A default cannot be told from what was given. */
+const companions: readonly (readonly [
+  names: readonly string[],
+  absent: (o: Given, search: boolean) => boolean,
+  what: string,
+])[] = [
+  [['data', 'split', 'model', 'images', 'grid'], (_, search) => !search, 'pixelwise crf search'],
+  [['scores', 'mask', 'fast'], (_, search) => search, 'one picture, not with a search'],
+  [['classes'], (o, search) => search || o.mask === undefined, '--mask'],
+  [['probabilities'], (o, search) => search || o.scores === undefined, '--scores'],
+];
+
+function checkCompanions(o: Given, search: boolean): void {
+  for (const [names, absent, what] of companions) {
+    const name = names.find((n) => o[n] !== undefined && o[n] !== false);
+    if (name === undefined || !absent(o, search)) continue;
+    throw new PixelwiseError('ERR_USAGE', `--${name} goes with ${what}. Leave it out.`);
+  }
+}
+
+/** What the CRF says of numbers, with the file that they are from. */
+function ofFile(error: unknown, file: string): unknown {
+  if (!(error instanceof PixelwiseError) || error.subject !== undefined) return error;
+  return new PixelwiseError(error.code, `'${file}': ${error.message}`, { subject: file, cause: error });
+}
+
 /** Preset, then single settings over it. */
 const settingsText = (preset: string | undefined, set: string | undefined): string =>
   [preset, set].filter(Boolean).join(',');
@@ -127,6 +155,7 @@ export const crfCommand = command({
   },
   async run([image = ''], o) {
     const settings = parseCrfSettings(settingsText(o.preset, o.set));
+    checkCompanions(o, image === 'search');
     if (image === 'search') return (await import('./crf-search.js')).runCrfSearch(settings, o);
     if ((o.scores === undefined) === (o.mask === undefined)) {
       throw new PixelwiseError(
@@ -177,7 +206,7 @@ export const crfCommand = command({
         );
       return 0;
     } catch (error) {
-      if (!interrupt.signal.aborted) throw error;
+      if (!interrupt.signal.aborted) throw ofFile(error, o.scores ?? o.mask!);
       say('Interrupted: nothing was written.');
       return interruptedCode;
     }
