@@ -103,6 +103,8 @@ describe('tiles and views', () => {
     [['-', '--json'], /Name a folder/],
     [['-', 'a.jpg'], /Leave out the other words/],
     [['a.mp4', '--video', 'b.mp4', '--smooth', '1'], /less than 1/],
+    [['a.jpg', '--tile', 'auto', '--crf'], /--tile.*Leave out --crf/],
+    [['a.jpg', '--tile', '256', '--long-side', '500'], /--tile.*Leave out --long-side/],
   ])('%j is refused', async (args, expected) => {
     const { code, stderr } = await pixelwiseHere(['segment', ...args]);
     expect(code).toBe(2);

@@ -131,6 +131,15 @@ const refusals: readonly (readonly [when: (words: readonly string[], o: Options)
     (words, o) => (o.depth ?? o.hha) !== undefined && (words.length !== 1 || o.watch || o.video !== undefined),
     '--depth and --hha belong to one picture. Name that picture alone.',
   ],
+  [
+    (_, o) => o.tile !== undefined && o.crf !== undefined,
+    '--tile sees a piece of the picture at a time, a CRF all of it at once. Leave out --crf, or --tile: then larger pictures ' +
+      'are refined at 2 megapixels.',
+  ],
+  [
+    (_, o) => o.tile !== undefined && o.longSide !== undefined,
+    '--tile sees pictures at their full size, --long-side reduces them. Leave out --long-side, or --tile.',
+  ],
   [(_, o) => o.smooth === 1, '--smooth 1 would keep the first frame for ever. Expected less than 1.'],
   [
     (words, o) => words.includes('-') && (words.length > 1 || o.watch || o.video !== undefined),
