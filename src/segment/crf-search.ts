@@ -4,6 +4,7 @@
  * finished grid point is a line of a file, so that a search can go on where it stopped.
  */
 
+import { createHash } from 'node:crypto';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CrfSettings, kernelsOf } from '../crf/presets.js';
@@ -69,7 +70,7 @@ async function readResults(file: string, head: string): Promise<Map<string, Sear
   if (first !== head) {
     throw new PixelwiseError(
       'ERR_USAGE',
-      `'${file}' belongs to another search (${first}). Choose another folder with --out, or remove it.`,
+      `'${file}' belongs to another search (${first}). Choose another folder with --out, or remove that folder.`,
       { subject: file },
     );
   }
@@ -98,11 +99,18 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
   }
   const count = Math.min(o.images, dataset.ids.length);
   const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * dataset.ids.length) / count));
-  await makeFolder(join(o.folder, 'scores'));
+  // A model that is trained anew keeps its file's name: scores belong to its content.
+  const content = createHash('sha256')
+    .update(await readBytes(loaded.file))
+    .digest('hex')
+    .slice(0, 16);
+  const scoresFolder = join(o.folder, 'scores', content);
+  await makeFolder(o.folder);
   const file = join(o.folder, 'results.jsonl');
   const { w2, sigmaGamma, iterations, normalization } = o.base;
   const head = JSON.stringify({
     model: loaded.file,
+    content,
     data: dataset.spec,
     split: dataset.split,
     images: count,
@@ -112,6 +120,7 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
     normalization,
   });
   const done = await readResults(file, head);
+  await makeFolder(scoresFolder);
   requireInputs(loaded.network);
   const network = new ConfusionMatrix(classes);
   const predictor = new Predictor(o.engine, loaded.network, classes, loaded.tensors);
@@ -120,7 +129,7 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
     for (const [i, index] of chosen.entries()) {
       o.signal.throwIfAborted();
       o.onProgress(`scores ${i + 1}/${count}`);
-      await keepScores(predictor, loaded, dataset, index, o, network);
+      await keepScores(predictor, loaded, dataset, index, { folder: scoresFolder, signal: o.signal }, network);
     }
     for (let i = 0; i < o.jobs; i++) crews.push(await DenseCrf.open({ threads: 1 }));
     const measure = async (point: Point): Promise<SearchResult> => {
@@ -130,7 +139,7 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
         crews.map(async (crf) => {
           for (let index = queue.shift(); index !== undefined; index = queue.shift()) {
             const { id, picture, labels } = await dataset.load(index);
-            const bytes = await readBytes(scoresFile(o.folder, id));
+            const bytes = await readBytes(scoresFile(scoresFolder, id));
             const data = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
             const { width, height } = picture;
             const kernels = kernelsOf({ ...o.base, ...point });
@@ -168,7 +177,7 @@ export async function searchCrf(loaded: LoadedModel, dataset: Dataset, o: Search
   }
 }
 
-const scoresFile = (folder: string, id: string): string => join(folder, 'scores', `${id}.f32`);
+const scoresFile = (folder: string, id: string): string => join(folder, `${id}.f32`);
 
 /** Scores at the picture's size, kept as plain float32; what the network alone says is counted on the way. */
 async function keepScores(
@@ -176,7 +185,7 @@ async function keepScores(
   loaded: LoadedModel,
   dataset: Dataset,
   index: number,
-  o: SearchOptions,
+  o: Pick<SearchOptions, 'folder' | 'signal'>,
   network: ConfusionMatrix,
 ): Promise<void> {
   const { id, picture, labels } = await dataset.load(index);

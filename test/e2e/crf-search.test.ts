@@ -62,4 +62,19 @@ describe('crf search', () => {
     expect(await filesIn(work)).toEqual(before);
     expect(await readFile(results, 'utf8')).toBe(kept);
   });
+
+  it('takes no scores of another model that lies at the same place', async () => {
+    const grid = ['--grid', 'w1=2 sa=5 sb=5', '--json'];
+    await writeRandomModel(model, 'fcn32s-squeezenet', voc);
+    const again = await pixelwise(search(...grid));
+    expect(again.stderr).toMatch(/belongs to another search.*remove that folder/);
+    expect(again.code).toBe(2);
+    await rm(results);
+    const [inOldFolder, inNewOne] = [
+      await pixelwise(search(...grid)),
+      await pixelwise([...search(...grid), '-o', join(work, 'fresh')]),
+    ].map((r) => JSON.parse(r.stdout));
+    expect(inOldFolder.without).toEqual(inNewOne.without);
+    expect(inOldFolder.results).toEqual(inNewOne.results);
+  });
 });
