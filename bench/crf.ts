@@ -3,14 +3,13 @@
  * unary terms to labels, warm, setup included.
  */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PixelwiseError } from 'pixelwise';
 import { type CrfProblem, DenseCrf, kernelsOf, parseCrfSettings } from 'pixelwise/crf';
-import { readSafetensors } from 'pixelwise/weights';
 import { Chromium, chromiumPresent } from './chromium.js';
+import { readCase } from './crf-case.js';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
@@ -45,51 +44,6 @@ const cases = {
 
 const inBrowser = 'one thread, Chromium';
 const arrays = { unary: 'unary.f32', image: 'image.u8' } as const;
-
-function referenceFile(): string {
-  const file =
-    process.env.PIXELWISE_CRF ??
-    fileURLToPath(new URL('../../../shared/crf/full-voc21-375x500.safetensors', import.meta.url));
-  if (existsSync(file)) return file;
-  throw new PixelwiseError(
-    'ERR_USAGE',
-    `No scores in '${file}'. Set PIXELWISE_CRF to a safetensors file with 'image' (uint8 [H, W, 3]) and 'logits8' (float32 [C, h, w]).`,
-    { subject: file },
-  );
-}
-
-/** Bilinear scores at the picture's size, as energies -ln p with p clipped at 1e-5. */
-function energies(
-  scores: Float32Array,
-  [classes, h, w]: readonly number[],
-  height: number,
-  width: number,
-): Float32Array {
-  const axis = (small: number, large: number) =>
-    Array.from({ length: large }, (_, i) => {
-      const at = Math.max(0, ((i + 0.5) * small) / large - 0.5);
-      const low = Math.min(small - 1, Math.floor(at));
-      return { low, high: Math.min(small - 1, low + 1), f: Math.min(1, at - low) };
-    });
-  const [rows, columns] = [axis(h!, height), axis(w!, width)];
-  const out = new Float32Array(classes! * width * height);
-  const t = new Float64Array(classes!);
-  rows.forEach((y, j) => {
-    columns.forEach((x, i) => {
-      let sum = 0;
-      for (let c = 0; c < t.length; c++) {
-        const at = (r: number, k: number) => scores[(c * h! + r) * w! + k]!;
-        const upper = at(y.low, x.low) * (1 - x.f) + at(y.low, x.high) * x.f;
-        const lower = at(y.high, x.low) * (1 - x.f) + at(y.high, x.high) * x.f;
-        sum += t[c] = Math.exp(upper * (1 - y.f) + lower * y.f);
-      }
-      for (let c = 0; c < t.length; c++) {
-        out[(c * height + j) * width + i] = -Math.log(Math.min(1, Math.max(1e-5, t[c]! / sum)));
-      }
-    });
-  });
-  return out;
-}
 
 async function ourSide(): Promise<void> {
   const open = new Map<number, DenseCrf>();
@@ -155,19 +109,15 @@ export const crf: Bench = {
   steps: 7,
   side: ourSide,
   async run({ steps, say }) {
-    const file = referenceFile();
-    const { tensors } = readSafetensors(new Uint8Array(readFileSync(file)), file);
-    const [image, scores] = [tensors.get('image')!, tensors.get('logits8')!];
-    const [height = 0, width = 0] = image.shape;
-    const classes = scores.shape[0]!;
+    const { name, width, height, classes, image, energies } = await readCase(say);
     const folder = mkdtempSync(join(tmpdir(), 'pixelwise-crf-'));
     const ours = Side.ours('crf');
     const peer = await openPeer(say);
     const browser = await openBrowser(folder, say);
     const job = { folder, width, height, classes, settings: 'deeplab-largefov,normalization=symmetric' };
     try {
-      writeFileSync(join(folder, arrays.image), image.data as Uint8Array);
-      writeFileSync(join(folder, arrays.unary), energies(scores.data as Float32Array, scores.shape, height, width));
+      writeFileSync(join(folder, arrays.image), image);
+      writeFileSync(join(folder, arrays.unary), energies);
       const timings: Record<string, Timing[]> = { peer: [] };
       for (const name of [...Object.keys(cases), inBrowser]) timings[name] = [];
       const agreement: Record<string, number> = {};
@@ -217,7 +167,7 @@ export const crf: Bench = {
         unit: 'ms, one thread',
         rows,
         ratios,
-        setup: { width, height, classes, settings: job.settings },
+        setup: { picture: name, width, height, classes, settings: job.settings },
       };
     } finally {
       await Promise.all([ours.end(), peer?.end(), browser?.close()]);
