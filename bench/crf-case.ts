@@ -107,3 +107,22 @@ export async function readCase(say: (line: string) => void): Promise<CrfCase> {
   );
   return fromExample();
 }
+
+/** The first class against all others, on the picture at another size. */
+export async function enlargedToTwo(
+  c: CrfCase,
+  size: { readonly width: number; readonly height: number },
+): Promise<CrfCase> {
+  const points = c.width * c.height;
+  const logits = new Float32Array(2 * points);
+  for (let i = 0; i < points; i++) {
+    const p = Math.min(1 - 1e-5, Math.exp(-c.energies[i]!));
+    logits[i] = Math.log(p);
+    logits[points + i] = Math.log(1 - p);
+  }
+  const { width: w, height: h } = size;
+  const raw = { width: c.width, height: c.height, channels: 3 } as const;
+  const image = await sharp(c.image, { raw }).resize(w, h, { fit: 'fill' }).raw().toBuffer();
+  const energies = energiesOf(logits, [2, c.height, c.width], h, w);
+  return { name: c.name, width: w, height: h, classes: 2, image: new Uint8Array(image), energies };
+}

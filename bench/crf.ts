@@ -13,7 +13,7 @@ import { readCase } from './crf-case.js';
 import type { Bench } from './main.js';
 import { type Message, median, peakMemory, Side, serve } from './side.js';
 
-type Timing = Message & { milliseconds: number; processor: number; memory: number };
+export type Timing = Message & { milliseconds: number; processor: number; memory: number };
 
 /** What each side is sent: where the arrays are, and the parameters. */
 interface Job extends Message {
@@ -82,7 +82,7 @@ async function ourSide(): Promise<void> {
 }
 
 /** The original, or undefined (said aloud) where Python or pydensecrf is missing. */
-async function openPeer(say: (line: string) => void): Promise<Side | undefined> {
+export async function openPeer(say: (line: string) => void): Promise<Side | undefined> {
   if (!process.env.PIXELWISE_PYTHON) {
     say('PIXELWISE_PYTHON is not set: measured without the peer (a Python with numpy and pydensecrf).');
     return undefined;

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { PixelwiseError } from 'pixelwise';
 import { coldSegment } from './cold-segment.js';
 import { crf } from './crf.js';
+import { crfRows } from './crf-rows.js';
 import { heatmap } from './heatmap.js';
 import { inferFcnResnet50 } from './infer-fcn-resnet50.js';
 import { int8Benches } from './infer-int8.js';
@@ -43,6 +44,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'train-camvid': trainCamvid,
   'cold-segment': coldSegment,
   crf,
+  'crf-rows': crfRows,
   loader,
   'load-pth': loadPth,
   'infer-fcn-resnet50': inferFcnResnet50,
