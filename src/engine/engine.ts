@@ -1,7 +1,7 @@
 /** @file What an engine is: it compiles graphs to programs and runs them, always asynchronously. Nothing else knows ONNX Runtime. */
 
 import type { AnySizeGraph, Fed } from '../graph/any-size.js';
-import type { Graph } from '../graph/ir.js';
+import type { Graph, Pair } from '../graph/ir.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
 /**
@@ -103,6 +103,16 @@ export interface State {
 }
 
 export interface Engine {
+  /**
+   * The labels uint8 [1, height, width] of a score map [1, C, h, w] that is enlarged to that size, in the engine's thread
+   * (`enlargedLabels`). The map's buffer is handed over.
+   */
+  enlargedLabels(
+    small: Tensor,
+    size: Pair,
+    alignCorners: boolean,
+    options?: Pick<RunOptions, 'signal'>,
+  ): Promise<Tensor>;
   /** What runs here, for logs: `cpu`, `native` for the C API, `webgpu` or `cuda`; with `auto`, known for sure after `start`. */
   readonly device: string;
   readonly threads: number;

@@ -5,6 +5,7 @@ import type { AnySizeGraph } from '../graph/any-size.js';
 import type { Graph } from '../graph/ir.js';
 import type { WrittenModel } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
+import { enlargedLabels } from '../surgery/enlarged-labels.js';
 import type { Backend, Session } from './backend.js';
 import type { Opening } from './backends.js';
 import type { Place } from './engine.js';
@@ -145,6 +146,9 @@ export class Host {
       const found = this.#programs.get(program);
       if (!found) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
       return run(found, new Map(feeds), signal);
+    },
+    enlarge: async ({ small, size, alignCorners }) => {
+      return [['labels', enlargedLabels(small as Tensor<'float32'>, size, alignCorners)]];
     },
     disposeProgram: async ({ program }) => {
       await this.#programs.get(program)?.session.dispose();

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
-import type { Graph } from '../graph/ir.js';
+import type { Graph, Pair } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
 import { threadFlags } from '../threads.js';
 import type { Opening } from './backends.js';
@@ -319,6 +319,21 @@ class NodeEngine implements Engine {
     if (!drawn) return null;
     const entries = await copyOf(weights);
     return this.#first.ask('optimize', { key, ...drawn, weights: entries }, buffersOf(entries));
+  }
+
+  async enlargedLabels(
+    small: Tensor,
+    size: Pair,
+    alignCorners: boolean,
+    { signal }: Pick<RunOptions, 'signal'> = {},
+  ): Promise<Tensor> {
+    // Any thread that is there already.
+    const labels = this.#lanes.use(
+      (lane) => this.#workers[lane] !== undefined,
+      (lane) => this.#worker(lane).ask('enlarge', { small, size, alignCorners }, [small.data.buffer as ArrayBuffer]),
+    );
+    const [[, tensor]] = (await untilAborted(labels, signal)) as [[string, Tensor]];
+    return tensor;
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,6 @@
 
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph, Pair, Value } from '../graph/ir.js';
-import type { Shape } from '../graph/tensor.js';
 import { checkSize, inputChannels, type Network } from '../nets/network.js';
 import { fullSize, lastInterpolation, mostProbable } from '../surgery/label-tail.js';
 import { pruned } from '../surgery/prune.js';
@@ -58,15 +57,14 @@ function meanProbabilities(b: GraphBuilder, scores: readonly Value[], flip: bool
   return parts.length === 1 ? sum : b.mul(sum, b.scalar(1 / parts.length));
 }
 
-/** The small map that a network's last layer only enlarges, and how it does. */
+/** How a network's last layer enlarges its small map. */
 export interface Seam {
-  readonly shape: Shape;
   readonly alignCorners: boolean;
 }
 
 /**
  * The graph up to the small map of a view, output `small` float32 [1, C, h, w], where the network ends with an interpolation.
- * Networks are slow to compile, interpolations are not: pictures of many sizes are often seen at few.
+ * Pictures of many sizes are often seen at few, and most labels are known without enlarging the scores (`enlargedLabels`).
  *
  * @throws ERR_SHAPE for a view that the network cannot run on
  */
@@ -82,14 +80,7 @@ export function smallGraph(
   if (!last) return undefined;
   const { small, alignCorners } = last;
   b.output('small', small);
-  return { graph: pruned(b.finish()), seam: { shape: small.shape, alignCorners } };
-}
-
-/** The graph from a small map to `labels` of the given size, as `predictionGraph` has it behind the network. */
-export function enlargingGraph({ shape, alignCorners }: Seam, size: Pair): Graph {
-  const b = new GraphBuilder('enlarged-labels');
-  b.output('labels', mostProbable(b, b.resize(b.input('small', 'float32', shape), size, alignCorners)));
-  return b.finish();
+  return { graph: pruned(b.finish()), seam: { alignCorners } };
 }
 
 /**

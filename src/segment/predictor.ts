@@ -9,15 +9,7 @@ import type { Size } from '../image/picture.js';
 import { type Network, nearestSide } from '../nets/network.js';
 import { turn } from '../turn.js';
 import { AnySizePrograms, type Redraw } from './any-size.js';
-import {
-  type AnswerKind,
-  enlargingGraph,
-  predictionGraph,
-  type Question,
-  type Seam,
-  smallGraph,
-  viewName,
-} from './prediction.js';
+import { type AnswerKind, predictionGraph, type Question, type Seam, smallGraph, viewName } from './prediction.js';
 
 /** What the programs that are kept may hold on to; the one in use may take more. */
 const keptBytes = 2 ** 30;
@@ -38,14 +30,7 @@ interface Source {
   readonly memory?: State;
 }
 
-const nothing: NamedTensors = new Map();
-
 const larger = ([h, w]: Pair, down: number, across: number): Pair => [h + down, w + across];
-
-function largerSeam({ shape, alignCorners }: Seam, down: number, across: number): Seam {
-  const [n, c, ...size] = shape as readonly [number, number, number, number];
-  return { shape: [n, c, ...larger(size, down, across)], alignCorners };
-}
 
 interface Found {
   readonly key: string;
@@ -118,13 +103,18 @@ export class Predictor {
       ...Object.fromEntries(views.map((v, i) => [viewName(i), v])),
       ...feeds,
     };
-    const steps = this.#steps(sizes, asked, memory);
-    for (const { entry } of steps) entry.users++;
+    const { found, seam } = this.#program(sizes, asked, memory);
+    found.entry.users++;
     try {
-      for (const step of steps) tensors = await this.#run(step, tensors, options);
+      tensors = await this.#run(found, tensors, options);
     } finally {
-      for (const { entry } of steps) entry.users--;
+      found.entry.users--;
       this.#evict();
+    }
+    if (seam) {
+      const small = tensors.small;
+      if (!small) throw internal("a program did not answer 'small'");
+      tensors = { labels: await this.#engine.enlargedLabels(small, asked.size, seam.alignCorners, options) };
     }
     return Object.fromEntries(
       asked.answers.map((kind) => {
@@ -138,7 +128,7 @@ export class Predictor {
   /** Begins to compile what will be asked about views of these sizes, unless it is there already. */
   prepare(views: readonly Pair[], asked: Asked<AnswerKind>, memory?: State): void {
     try {
-      for (const { entry } of this.#steps(views, asked, memory)) entry.program.catch(() => undefined);
+      this.#program(views, asked, memory).found.entry.program.catch(() => undefined);
     } catch {
       // Whoever asks meets the error.
     }
@@ -158,10 +148,14 @@ export class Predictor {
   }
 
   /**
-   * The programs that answer one after the other. The labels of a single view take two where the network ends with an
-   * interpolation: one for the size of the view, which is slow to compile, and one for that of the labels.
+   * The program that answers, or for the labels of a single view, where the network ends with an interpolation, the one before
+   * that: labels are then found without enlarging the scores (`enlargedLabels`).
    */
-  #steps(views: readonly Pair[], asked: Asked<AnswerKind>, memory: State | undefined): Found[] {
+  #program(
+    views: readonly Pair[],
+    asked: Asked<AnswerKind>,
+    memory: State | undefined,
+  ): { readonly found: Found; readonly seam?: Seam } {
     const { answers, flip, smoothing, size } = asked;
     const [view] = views;
     const isPlain = answers.join() === 'labels' && views.length === 1 && !flip && smoothing === undefined;
@@ -172,17 +166,12 @@ export class Predictor {
       if (drawn) this.#seams.set(key, drawn.seam);
       const seam = this.#seams.get(key);
       if (seam) {
-        const small = this.#entry(key, {
+        const found = this.#entry(key, {
           draw: () => (drawn ?? draw(view))!.graph,
           redraw: (down, across) => draw(larger(view, down, across))!.graph,
           weights: this.#tensors,
         });
-        const enlarged = this.#entry(`${JSON.stringify(seam)} ${size.join('x')}`, {
-          draw: () => enlargingGraph(seam, size),
-          redraw: (down, across) => enlargingGraph(largerSeam(seam, down, across), larger(size, down, across)),
-          weights: nothing,
-        });
-        return [small, enlarged];
+        return { found, seam };
       }
     }
     const question = { ...asked, views };
@@ -192,7 +181,7 @@ export class Predictor {
       draw({ ...question, views: views.map((v) => larger(v, down, across)), size: larger(size, down, across) });
     // What lives on from run to run has one size.
     const further = memory ? { memory } : { redraw };
-    return [this.#entry(key, { draw: () => draw(question), weights: this.#tensors, ...further })];
+    return { found: this.#entry(key, { draw: () => draw(question), weights: this.#tensors, ...further }) };
   }
 
   /** The program of a key, which counts as asked just now. */
