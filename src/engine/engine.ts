@@ -60,6 +60,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Hand the feeds' buffers over instead of copying them: all, or those of these names. */
   readonly transferFeeds?: boolean | readonly string[];
+  /** Answer `labels` uint8 [1, height, width] instead of one of the outputs: the highest class of the enlarged map (`enlargedLabels`). */
+  readonly labels?: Labeling;
 }
 
 /** What is compiled for every size. */
@@ -76,6 +78,16 @@ export interface AnySizeProgram {
   readonly program: Program;
   readonly fed: Fed;
   readonly rest: string;
+}
+
+/** What becomes of an output before it leaves the engine's thread. */
+export interface Labeling {
+  /** A score map float32 [1, C, h, w]. */
+  readonly output: string;
+  /** Height and width of the labels. */
+  readonly size: Pair;
+  /** How the map is enlarged: corner pixels' centers aligned, or their corners. */
+  readonly alignCorners: boolean;
 }
 
 /** A compiled graph. */
@@ -103,16 +115,6 @@ export interface State {
 }
 
 export interface Engine {
-  /**
-   * The labels uint8 [1, height, width] of a score map [1, C, h, w] that is enlarged to that size, in the engine's thread
-   * (`enlargedLabels`). The map's buffer is handed over.
-   */
-  enlargedLabels(
-    small: Tensor,
-    size: Pair,
-    alignCorners: boolean,
-    options?: Pick<RunOptions, 'signal'>,
-  ): Promise<Tensor>;
   /** What runs here, for logs: `cpu`, `native` for the C API, `webgpu` or `cuda`; with `auto`, known for sure after `start`. */
   readonly device: string;
   readonly threads: number;

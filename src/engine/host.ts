@@ -8,7 +8,7 @@ import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros 
 import { enlargedLabels } from '../surgery/enlarged-labels.js';
 import type { Backend, Session } from './backend.js';
 import type { Opening } from './backends.js';
-import type { Place } from './engine.js';
+import type { Labeling, Place } from './engine.js';
 import { keepGraph, recallGraph } from './kept-graphs.js';
 import type { OptimizedGraph, ProgramSpec, RequestKind, Requests } from './protocol.js';
 import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
@@ -142,13 +142,11 @@ export class Host {
       this.#programs.set(this.#next, { session, state: undefined, inputs: [], updates: [], outputs });
       return this.#next++;
     },
-    run: async ({ program, feeds }, signal) => {
+    run: async ({ program, feeds, labels }, signal) => {
       const found = this.#programs.get(program);
       if (!found) throw new PixelwiseError('ERR_CLOSED', 'The program was disposed. Compile the graph again.');
-      return run(found, new Map(feeds), signal);
-    },
-    enlarge: async ({ small, size, alignCorners }) => {
-      return [['labels', enlargedLabels(small as Tensor<'float32'>, size, alignCorners)]];
+      const outputs = await run(found, new Map(feeds), signal);
+      return labels ? outputs.map((output) => labeled(output, labels)) : outputs;
     },
     disposeProgram: async ({ program }) => {
       await this.#programs.get(program)?.session.dispose();
@@ -230,6 +228,11 @@ async function run(
   const results = await session.run(feeds, [...outputs, ...updates.map((u) => u.output)], targets, stop);
   for (const u of updates) if (!u.inPlace) replace(tensors, u, tensorOf(results, u.output));
   return outputs.map((name) => [name, tensorOf(results, name)] as const);
+}
+
+function labeled([name, map]: readonly [string, Tensor], { output, size, alignCorners }: Labeling) {
+  if (name !== output) return [name, map] as const;
+  return ['labels', enlargedLabels(map as Tensor<'float32'>, size, alignCorners)] as const;
 }
 
 /** Puts a new tensor in the place of an old one, or its numbers into a stretch of it. */

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
-import type { Graph, Pair } from '../graph/ir.js';
+import type { Graph } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
 import { threadFlags } from '../threads.js';
 import type { Opening } from './backends.js';
@@ -191,9 +191,8 @@ class NodeProgram implements Program {
 
   async run(feeds: Readonly<Record<string, Tensor>>, options: RunOptions = {}): Promise<Record<string, Tensor>> {
     this.#check(feeds);
-    const { signal } = options;
+    const { signal, transferFeeds = false, labels } = options;
     signal?.throwIfAborted();
-    const { transferFeeds = false } = options;
     const entries = Object.entries(feeds);
     const names = new Set(transferFeeds === true ? [] : transferFeeds || []);
     const handed = transferFeeds === true ? entries : entries.filter(([name]) => names.has(name));
@@ -204,7 +203,7 @@ class NodeProgram implements Program {
       signal?.throwIfAborted();
       this.#copies[lane] ??= this.#compile(lane);
       const { thread, id } = await this.#copies[lane];
-      const request = { program: id, feeds: entries, mayStop: signal !== undefined };
+      const request = { program: id, feeds: entries, mayStop: signal !== undefined, labels };
       return thread.ask('run', request, buffersOf(handed), signal);
     });
     return Object.fromEntries(await untilAborted(mine, signal));
@@ -319,21 +318,6 @@ class NodeEngine implements Engine {
     if (!drawn) return null;
     const entries = await copyOf(weights);
     return this.#first.ask('optimize', { key, ...drawn, weights: entries }, buffersOf(entries));
-  }
-
-  async enlargedLabels(
-    small: Tensor,
-    size: Pair,
-    alignCorners: boolean,
-    { signal }: Pick<RunOptions, 'signal'> = {},
-  ): Promise<Tensor> {
-    // Any thread that is there already.
-    const labels = this.#lanes.use(
-      (lane) => this.#workers[lane] !== undefined,
-      (lane) => this.#worker(lane).ask('enlarge', { small, size, alignCorners }, [small.data.buffer as ArrayBuffer]),
-    );
-    const [[, tensor]] = (await untilAborted(labels, signal)) as [[string, Tensor]];
-    return tensor;
   }
 
   async close(): Promise<void> {

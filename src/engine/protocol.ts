@@ -2,11 +2,11 @@
 
 import type { ErrorCode } from '../errors.js';
 import type { AnySizeGraph } from '../graph/any-size.js';
-import type { Graph, Pair } from '../graph/ir.js';
+import type { Graph } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { SessionOptions } from './backend.js';
 import type { Opening } from './backends.js';
-import type { CompileOptions } from './engine.js';
+import type { CompileOptions, Labeling } from './engine.js';
 
 type Entries = readonly (readonly [string, Tensor])[];
 
@@ -44,8 +44,10 @@ export interface Requests {
   };
   compileOptimized: { args: { optimized: OptimizedGraph; session: SessionOptions }; result: number };
   /** Only one that `mayStop` can be called off while it runs: it takes a thread more. */
-  run: { args: { program: number; feeds: Entries; mayStop: boolean }; result: Entries };
-  enlarge: { args: { small: Tensor; size: Pair; alignCorners: boolean }; result: Entries };
+  run: {
+    args: { program: number; feeds: Entries; mayStop: boolean; labels: Labeling | undefined };
+    result: Entries;
+  };
   disposeProgram: { args: { program: number }; result: null };
   /** Frees everything. Comes last. */
   close: { args: Record<never, never>; result: null };

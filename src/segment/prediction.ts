@@ -59,6 +59,8 @@ function meanProbabilities(b: GraphBuilder, scores: readonly Value[], flip: bool
 
 /** How a network's last layer enlarges its small map. */
 export interface Seam {
+  /** The map's name among the outputs. */
+  readonly output: string;
   readonly alignCorners: boolean;
 }
 
@@ -80,7 +82,7 @@ export function smallGraph(
   if (!last) return undefined;
   const { small, alignCorners } = last;
   b.output('small', small);
-  return { graph: pruned(b.finish()), seam: { alignCorners } };
+  return { graph: pruned(b.finish()), seam: { output: 'small', alignCorners } };
 }
 
 /**

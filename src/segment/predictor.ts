@@ -1,6 +1,6 @@
 /** @file Runs one network at any size: programs are compiled once per question, and kept as memory allows. */
 
-import type { Engine, Program, State } from '../engine/engine.js';
+import type { Engine, Program, RunOptions, State } from '../engine/engine.js';
 import { keptBytesOf } from '../engine/memory.js';
 import { internal } from '../errors.js';
 import type { Graph, Pair } from '../graph/ir.js';
@@ -106,15 +106,13 @@ export class Predictor {
     const { found, seam } = this.#program(sizes, asked, memory);
     found.entry.users++;
     try {
-      tensors = await this.#run(found, tensors, options);
+      tensors = await this.#run(found, tensors, {
+        ...(options.signal && { signal: options.signal }),
+        ...(seam && { labels: { ...seam, size: asked.size } }),
+      });
     } finally {
       found.entry.users--;
       this.#evict();
-    }
-    if (seam) {
-      const small = tensors.small;
-      if (!small) throw internal("a program did not answer 'small'");
-      tensors = { labels: await this.#engine.enlargedLabels(small, asked.size, seam.alignCorners, options) };
     }
     return Object.fromEntries(
       asked.answers.map((kind) => {
@@ -137,14 +135,14 @@ export class Predictor {
   async #run(
     { key, entry }: Found,
     feeds: Readonly<Record<string, Tensor>>,
-    { signal }: AskOptions,
+    options: RunOptions,
   ): Promise<Record<string, Tensor>> {
     const program = await entry.program.catch((error: unknown) => {
       // A size that the network refuses must not stay.
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
       throw error;
     });
-    return program.run(feeds, { transferFeeds: true, ...(signal && { signal }) });
+    return program.run(feeds, { ...options, transferFeeds: true });
   }
 
   /**

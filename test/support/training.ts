@@ -145,7 +145,6 @@ export function counting(engine: Engine): { engine: Engine; held: () => number }
     lanes: 1,
     start: () => engine.start(),
     createState: async (tensors) => counted(await engine.createState(tensors)),
-    enlargedLabels: (...args) => engine.enlargedLabels(...args),
     compile: async (graph, options?: CompileOptions) => counted(await engine.compile(graph, options)),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
