@@ -57,15 +57,18 @@ function meanProbabilities(b: GraphBuilder, scores: readonly Value[], flip: bool
   return parts.length === 1 ? sum : b.mul(sum, b.scalar(1 / parts.length));
 }
 
-/** How a network's last layer enlarges its small map. */
+/** How the labels follow from the small map. */
 export interface Seam {
   /** The map's name among the outputs. */
   readonly output: string;
+  /** Height times width. */
+  readonly cells: number;
   readonly alignCorners: boolean;
 }
 
 /**
- * The graph up to the small map of a view, output `small` float32 [1, C, h, w], where the network ends with an interpolation.
+ * The graph up to the scores of a view, or to the smaller map that the network's last layer only interpolates: output `small`
+ * float32 [1, C, h, w].
  * Pictures of many sizes are often seen at few, and most labels are known without enlarging the scores (`enlargedLabels`).
  *
  * @throws ERR_SHAPE for a view that the network cannot run on
@@ -74,15 +77,15 @@ export function smallGraph(
   network: Network,
   classes: number,
   view: Pair,
-): { readonly graph: Graph; readonly seam: Seam } | undefined {
+): { readonly graph: Graph; readonly seam: Seam } {
   checkSize(network, view);
   const b = new GraphBuilder(`${network.name}-small`);
   const image = b.input(viewName(0), 'float32', [1, inputChannels(network), ...view]);
-  const last = lastInterpolation(b, network.build(b, image, { classes, auxiliary: false }).scores);
-  if (!last) return undefined;
-  const { small, alignCorners } = last;
+  const { scores } = network.build(b, image, { classes, auxiliary: false });
+  const { small, alignCorners } = lastInterpolation(b, scores) ?? { small: scores, alignCorners: false };
   b.output('small', small);
-  return { graph: pruned(b.finish()), seam: { output: 'small', alignCorners } };
+  const [, , h, w] = small.shape as readonly [number, number, number, number];
+  return { graph: pruned(b.finish()), seam: { output: 'small', cells: h * w, alignCorners } };
 }
 
 /**

@@ -13,6 +13,9 @@ import { type AnswerKind, predictionGraph, type Question, type Seam, smallGraph,
 
 /** What the programs that are kept may hold on to; the one in use may take more. */
 const keptBytes = 2 ** 30;
+/** Labels have at least this many times the pixels of a map that leaves the graph: a larger one costs more to hand over than to enlarge. */
+const enlargesBy = 2;
+
 interface Entry {
   readonly program: Promise<Program>;
   /** Its copy of the weights, and the memory for its maps. */
@@ -60,7 +63,7 @@ export class Predictor {
   /** By question, the one asked longest ago first. */
   readonly #entries = new Map<string, Entry>();
   readonly #anySize: AnySizePrograms;
-  /** By size of the view, where the network ends with an interpolation. */
+  /** By size of the view. */
   readonly #seams = new Map<string, Seam>();
   /** A program is bound to its memory: each has a number. */
   readonly #memories = new WeakMap<State, number>();
@@ -146,8 +149,8 @@ export class Predictor {
   }
 
   /**
-   * The program that answers, or for the labels of a single view, where the network ends with an interpolation, the one before
-   * that: labels are then found without enlarging the scores (`enlargedLabels`).
+   * The program that answers, or for the labels of a single view the one up to a map that is much smaller: labels are then found
+   * without enlarging the scores (`enlargedLabels`).
    */
   #program(
     views: readonly Pair[],
@@ -161,12 +164,12 @@ export class Predictor {
       const key = `small ${view.join('x')}`;
       const draw = (at: Pair) => smallGraph(this.network, this.#classes, at);
       const drawn = this.#seams.has(key) ? undefined : draw(view);
-      if (drawn) this.#seams.set(key, drawn.seam);
-      const seam = this.#seams.get(key);
-      if (seam) {
+      const seam = drawn?.seam ?? this.#seams.get(key)!;
+      this.#seams.set(key, seam);
+      if (enlargesBy * seam.cells <= size[0] * size[1]) {
         const found = this.#entry(key, {
-          draw: () => (drawn ?? draw(view))!.graph,
-          redraw: (down, across) => draw(larger(view, down, across))!.graph,
+          draw: () => (drawn ?? draw(view)).graph,
+          redraw: (down, across) => draw(larger(view, down, across)).graph,
           weights: this.#tensors,
         });
         return { found, seam };
