@@ -161,6 +161,16 @@ export function parseCrfSettings(text: string): CrfSettings {
   return Object.assign({}, preset, ...parts.map(setting)) as CrfSettings;
 }
 
+/**
+ * Settings of which some are given; the others are as in the default preset.
+ *
+ * @throws ERR_USAGE for unknown names and impossible values
+ */
+export function completeCrfSettings(given: Partial<CrfSettings>): CrfSettings {
+  const { source: _, ...preset } = presets[defaultPreset];
+  return Object.assign({}, preset, ...Object.entries(given).map(([name, value]) => setting(`${name}=${value}`)));
+}
+
 /** The kernels of settings; a weight of 0 leaves one out. */
 export function kernelsOf(settings: CrfSettings): CrfKernel[] {
   const { w1, sigmaAlpha, sigmaBeta, w2, sigmaGamma } = settings;

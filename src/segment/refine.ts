@@ -1,6 +1,6 @@
 /** @file The fully connected CRF behind a network: scores and the picture in, labels out. */
 
-import { type CrfSettings, kernelsOf, parseCrfSettings } from '../crf/presets.js';
+import { type CrfSettings, completeCrfSettings, kernelsOf, parseCrfSettings } from '../crf/presets.js';
 import { DenseCrf } from '../crf-node/index.js';
 import type { Picture } from '../image/picture.js';
 
@@ -12,10 +12,10 @@ export class Refiner {
 
   /**
    * @param given a preset's name, `w1=4,sa=121,...`, or settings
-   * @throws ERR_USAGE for settings that do not exist
+   * @throws ERR_USAGE for settings that do not exist or are impossible
    */
-  constructor(given: string | CrfSettings, threads?: number) {
-    this.settings = typeof given === 'string' ? parseCrfSettings(given) : given;
+  constructor(given: string | Partial<CrfSettings>, threads?: number) {
+    this.settings = typeof given === 'string' ? parseCrfSettings(given) : completeCrfSettings(given);
     this.#threads = threads;
   }
 

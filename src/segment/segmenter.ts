@@ -36,8 +36,8 @@ export interface SegmenterOptions {
    * that does not start is ERR_DEVICE.
    */
   readonly device?: DeviceName;
-  /** Refine the labels with a fully connected CRF: a preset's name, `w1=4,sa=121,...`, or settings. */
-  readonly crf?: string | CrfSettings;
+  /** Refine the labels with a fully connected CRF: a preset's name, `w1=4,sa=121,...`, or settings; what is not said is as in the default preset. */
+  readonly crf?: string | Partial<CrfSettings>;
   /** A further head of a network that has several, such as `geometric`; by default the first. */
   readonly head?: string;
   /** An engine to run on, which its owner closes; by default the segmenter has one of its own. `threads` and `device` are then its owner's. */

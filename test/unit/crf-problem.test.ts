@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { defaultPreset, kernelsOf, parseCrfSettings, presets } from '../../src/crf/presets.js';
+import { completeCrfSettings, defaultPreset, kernelsOf, parseCrfSettings, presets } from '../../src/crf/presets.js';
 import { type CrfProblem, checkProblem, finiteError } from '../../src/crf/problem.js';
 import { memoryEstimate } from '../../src/crf/session.js';
 
@@ -129,6 +129,14 @@ describe('settings', () => {
     ['constructor=1', /Unknown CRF setting/],
   ])('refuse %s', (text, message) => {
     expect(() => parseCrfSettings(text)).toThrow(message);
+  });
+
+  it('may be given in part, and are refused as soon as they are given', () => {
+    const { source: _, ...bare } = presets[defaultPreset];
+    expect(completeCrfSettings({})).toEqual(bare);
+    expect(completeCrfSettings({ w1: 7, normalization: 'none' })).toEqual({ ...bare, w1: 7, normalization: 'none' });
+    expect(() => completeCrfSettings({ sigmaAlpha: -1 })).toThrow(/Impossible CRF setting 'sigmaAlpha=-1'/);
+    expect(() => completeCrfSettings({ sigma: 1 } as object)).toThrow(/Unknown CRF setting 'sigma=1'/);
   });
 
   it('leave out kernels of weight 0', () => {

@@ -96,9 +96,26 @@ export async function info(name: string): Promise<Readonly<Record<string, unknow
   );
 }
 
+const isObject = (v: unknown): v is Readonly<Record<string, unknown>> => typeof v === 'object' && v !== null;
+
+/** For people: lists with commas, objects as `name value`, each of several objects on a line of its own. */
+function shown(v: unknown): string {
+  if (Array.isArray(v)) return v.some(isObject) ? v.map((o) => `\n  ${shown(o)}`).join('') : v.join(', ');
+  if (!isObject(v)) return String(v);
+  return Object.entries(v)
+    .filter(([, value]) => value !== 'none')
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join('/') : shown(value)}`)
+    .join(', ');
+}
+
+/** What is not known or not there is left out; colors are for programs. */
+const isTold = ([name, v]: readonly [string, unknown]): boolean =>
+  name !== 'palette' && v !== 'none' && !(Array.isArray(v) && v.length === 0);
+
 export const infoText = (found: Readonly<Record<string, unknown>>): string =>
   Object.entries(found)
-    .map(([k, v]) => `${k.padEnd(16)}${typeof v === 'object' ? JSON.stringify(v) : v}`)
+    .filter(isTold)
+    .map(([name, v]) => `${name.padEnd(16)}${name === 'parity' ? parityText(String(found.network)) : shown(v)}`)
     .join('\n');
 
 /** Everything there is, by name. */
