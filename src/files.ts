@@ -164,7 +164,7 @@ export interface GrowingFile {
    * @throws ERR_FILE where writing fails
    */
   write(bytes: Uint8Array, at?: number): Promise<void>;
-  /** Brings all of it to the disk: afterwards only the name is missing. */
+  /** Closes it: afterwards only the name is missing. */
   complete(): Promise<void>;
   /** Gives the file its name. */
   commit(): Promise<void>;
@@ -200,7 +200,7 @@ export async function growFile(file: FilePath): Promise<GrowingFile> {
   const complete = async (): Promise<void> => {
     if (!isOpen) return;
     try {
-      await handle.sync();
+      // Not brought to the disk at once, as weights are: on a busy disk that takes seconds, and a picture's labels can be made again.
       await handle.close();
       isOpen = false;
     } catch (cause) {

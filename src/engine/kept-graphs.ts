@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../files.js';
+import { growFile } from '../files.js';
 import type { OptimizedGraph } from './protocol.js';
 
 const extension = '.graph';
@@ -55,7 +55,13 @@ export async function recallGraph(folder: string, key: string): Promise<Optimize
 export async function keepGraph(folder: string, key: string, graph: OptimizedGraph): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    await writeFileAtomic(fileOf(folder, key), written(graph));
+    const file = await growFile(fileOf(folder, key));
+    try {
+      await file.write(written(graph));
+      await file.commit();
+    } finally {
+      await file.discard();
+    }
     const names = (await readdir(folder)).filter((name) => name.endsWith(extension));
     const files = await Promise.all(names.map(async (name) => ({ name, ...(await stat(join(folder, name))) })));
     let held = 0;
