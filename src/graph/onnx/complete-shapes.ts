@@ -51,6 +51,9 @@ const asFirst = (_: NodeProto, [x]: readonly (Sides | undefined)[]): Sides | und
 const asAll = (_: NodeProto, all: readonly (Sides | undefined)[]): Sides | undefined =>
   all.every((s) => same(s, all[0])) ? all[0] : undefined;
 
+/** Channels of the largest block of ONNX Runtime's kernels. */
+const largestBlock = 16;
+
 type Rule = (node: NodeProto, inputs: readonly (Sides | undefined)[], weights: Weights) => Sides | undefined;
 
 /** Of maps [N, C, H, W]; an operator that is missing leaves its map without a shape, which is only slower. */
@@ -73,8 +76,12 @@ const rules: Readonly<Record<string, Rule>> = {
   Sigmoid: asFirst,
   PRelu: asFirst,
   BatchNormalization: asFirst,
-  ReorderInput: asFirst,
-  ReorderOutput: asFirst,
+  // Blocks have 8 or 16 channels, whichever the processor has: other numbers of channels are filled up, one does not know how far.
+  ReorderInput: (_, [x]) => (x?.[1]![0] !== undefined && x[1]![0] % largestBlock === 0 ? x : undefined),
+  ReorderOutput: (node, [x]) => {
+    const channels = node.attribute.find((a) => a.name === 'channels')?.i;
+    return x && channels !== undefined ? x.map((s, axis) => (axis === 1 ? both(Number(channels)) : s)) : undefined;
+  },
   Add: asAll,
   Mul: asAll,
 };
