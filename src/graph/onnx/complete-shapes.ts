@@ -77,7 +77,7 @@ const rules: Readonly<Record<string, Rule>> = {
   PRelu: asFirst,
   BatchNormalization: asFirst,
   // Blocks have 8 or 16 channels, whichever the processor has: other numbers of channels are filled up, one does not know how far.
-  ReorderInput: (_, [x]) => (x?.[1]![0] !== undefined && x[1]![0] % largestBlock === 0 ? x : undefined),
+  ReorderInput: (_, [x]) => (x?.[1] && x[1][0] % largestBlock === 0 ? x : undefined),
   ReorderOutput: (node, [x]) => {
     const channels = node.attribute.find((a) => a.name === 'channels')?.i;
     return x && channels !== undefined ? x.map((s, axis) => (axis === 1 ? both(Number(channels)) : s)) : undefined;
