@@ -306,8 +306,11 @@ class NodeEngine implements Engine {
       const thread = this.#worker(lane);
       return { thread, id: await thread.ask('compileOptimized', { optimized: own, session }, [own.model.buffer]) };
     };
-    const program = await new NodeProgram(this.#lanes, () => undefined, opened, this.lanes).ready();
-    return { program, fed: optimized.fed, rest: optimized.rest };
+    // One that cannot be opened, by whatever accident, is done without.
+    const program = await new NodeProgram(this.#lanes, () => undefined, opened, this.lanes)
+      .ready()
+      .catch(() => undefined);
+    return program && { program, fed: optimized.fed, rest: optimized.rest };
   }
 
   async #optimized(

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
@@ -10,6 +10,7 @@ import { arrayType, type NamedTensors, type Tensor, type TypedArrayOf } from '..
 import { forProcessor } from '../surgery/for-processor.js';
 import { type Backend, type ExternalData, type Session, spinning } from './backend.js';
 import { checkFeedable, ortFailure } from './ort-errors.js';
+import { processorName } from './processor.js';
 import { withoutOddGroups } from './webgpu-groups.js';
 
 type OrtType = ort.Tensor.Type;
@@ -63,7 +64,7 @@ async function optimize(model: Uint8Array, external: readonly ExternalData[]): P
 function version(): string {
   const { size, mtimeMs } = statSync(fileURLToPath(import.meta.url));
   const { common, node } = ort.env.versions;
-  return [common, node, process.platform, process.arch, cpus()[0]?.model, size, mtimeMs].join(' ');
+  return [common, node, processorName(), size, mtimeMs].join(' ');
 }
 
 /** What a provider has no kernel for runs on the processor, inside the same session. */

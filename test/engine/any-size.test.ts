@@ -1,5 +1,6 @@
 /** @file One program for every size: the same numbers as a program of each size, kept from process to process. */
 
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +178,19 @@ describe('a folder of optimized graphs', () => {
     const place = join(folder, 'hostile');
     const first = await labelsWith(place);
     for (const name of await readdir(place)) await writeFile(join(place, name), bytes);
+    expect(await labelsWith(place)).toBe(first);
+  });
+
+  it('may hold what is whole and cannot be opened', async () => {
+    const place = join(folder, 'unopened');
+    const first = await labelsWith(place);
+    for (const name of await readdir(place)) {
+      const bytes = await readFile(join(place, name));
+      const notes = JSON.parse(bytes.subarray(0, bytes.indexOf(10)).toString()) as { digest: string };
+      const model = Buffer.from('no model');
+      notes.digest = createHash('sha256').update(model).digest('hex');
+      await writeFile(join(place, name), Buffer.concat([Buffer.from(`${JSON.stringify(notes)}\n`), model]));
+    }
     expect(await labelsWith(place)).toBe(first);
   });
 
