@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
-import { formatShape, type NamedTensors, sameShape, type Tensor } from '../graph/tensor.js';
+import { formatShape, type NamedTensors, sameShape, type Tensor, totalBytes } from '../graph/tensor.js';
 import { threadFlags } from '../threads.js';
 import type { Opening } from './backends.js';
 import type {
@@ -234,8 +234,6 @@ const mostCopied = 2 ** 28;
 /** Bytes of weights of a program for every size: those of larger networks would lie in memory several times while it is made. */
 const mostOptimized = 2 ** 26;
 
-const bytesOf = (tensors: NamedTensors): number => [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
-
 class NodeEngine implements Engine {
   readonly threads: number;
   readonly lanes: number;
@@ -283,7 +281,7 @@ class NodeEngine implements Engine {
 
   async compile(graph: Graph, options: CompileOptions = {}): Promise<Program> {
     const { weights = new Map(), transferWeights, state, places = {}, updates = {} } = options;
-    const isAlone = state !== undefined || transferWeights || bytesOf(weights) * this.lanes > mostCopied;
+    const isAlone = state !== undefined || transferWeights || totalBytes(weights) * this.lanes > mostCopied;
     const lanes = isAlone ? 1 : this.lanes;
     const session = { threads: Math.floor(this.threads / lanes), lean: state === undefined && isLean(graph) };
     const compiled = async (lane: number): Promise<Copy> => {
@@ -296,7 +294,7 @@ class NodeEngine implements Engine {
   }
 
   async compileAnySize({ key, draw, weights }: AnySizeSource): Promise<AnySizeProgram | undefined> {
-    if (!this.#takesAnySize || bytesOf(weights) > mostOptimized) return undefined;
+    if (!this.#takesAnySize || totalBytes(weights) > mostOptimized) return undefined;
     const optimized = (await this.#first.ask('recall', { key })) ?? (await this.#optimized(key, await draw(), weights));
     if (!optimized) return undefined;
     const session = { threads: Math.floor(this.threads / this.lanes), lean: true };

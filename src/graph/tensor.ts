@@ -72,6 +72,14 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
+/** Whether two tensors have one type, one shape and the same numbers. */
+export const sameTensor = (a: Tensor, b: Tensor): boolean =>
+  a === b || (a.dtype === b.dtype && sameShape(a.shape, b.shape) && a.data.every((v, i) => v === b.data[i]));
+
+/** Bytes that tensors take together. */
+export const totalBytes = (tensors: NamedTensors): number =>
+  [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
+
 /** `64x3x3x3`, or `scalar`. */
 export function formatShape(shape: Shape): string {
   return shape.length === 0 ? 'scalar' : shape.join('x');

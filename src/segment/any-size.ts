@@ -32,19 +32,21 @@ export class AnySizePrograms {
   readonly #engine: Engine;
   /** By structure. */
   readonly #programs = new Map<string, Promise<AnySizeProgram | undefined>>();
-  readonly #digests = new WeakMap<NamedTensors, Promise<string>>();
+  readonly #weights: NamedTensors;
+  #digest: Promise<string> | undefined;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, weights: NamedTensors) {
     this.#engine = engine;
+    this.#weights = weights;
   }
 
   /** Runs the drawing by the program of its structure; undefined where it needs one of its own. */
-  async program(graph: Graph, redraw: Redraw, weights: NamedTensors): Promise<Program | undefined> {
+  async program(graph: Graph, redraw: Redraw): Promise<Program | undefined> {
     if (!this.#engine.compileAnySize || !isLean(graph)) return undefined;
     const structure = structureOf(graph);
     let compiled = this.#programs.get(structure);
     if (!compiled) {
-      compiled = this.#compile(structure, redraw, weights);
+      compiled = this.#compile(structure, redraw);
       this.#programs.set(structure, compiled);
     }
     const found = await compiled;
@@ -62,15 +64,11 @@ export class AnySizePrograms {
     };
   }
 
-  async #compile(structure: string, redraw: Redraw, weights: NamedTensors): Promise<AnySizeProgram | undefined> {
-    let digested = this.#digests.get(weights);
-    if (!digested) {
-      digested = digestOf(weights);
-      this.#digests.set(weights, digested);
-    }
+  async #compile(structure: string, redraw: Redraw): Promise<AnySizeProgram | undefined> {
+    this.#digest ??= digestOf(this.#weights);
     return this.#engine.compileAnySize?.({
-      key: `${structure} ${await digested}`,
-      weights,
+      key: `${structure} ${await this.#digest}`,
+      weights: this.#weights,
       draw: async () => {
         // The tables of operators are not needed where the graph is known.
         const { anySizeGraph } = await import('../graph/onnx/any-size.js');

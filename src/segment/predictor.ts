@@ -4,7 +4,7 @@ import type { Engine, Program, RunOptions, State } from '../engine/engine.js';
 import { keptBytesOf } from '../engine/memory.js';
 import { internal } from '../errors.js';
 import type { Graph, Pair } from '../graph/ir.js';
-import { type NamedTensors, type Shape, sizeOf, type Tensor } from '../graph/tensor.js';
+import { type NamedTensors, type Shape, sizeOf, type Tensor, totalBytes } from '../graph/tensor.js';
 import type { Size } from '../image/picture.js';
 import { type Network, nearestSide } from '../nets/network.js';
 import { turn } from '../turn.js';
@@ -29,7 +29,6 @@ interface Source {
   readonly draw: () => Graph;
   /** Where other sizes may share the program. */
   readonly redraw?: Redraw;
-  readonly weights: NamedTensors;
   readonly memory?: State;
 }
 
@@ -73,10 +72,10 @@ export class Predictor {
   constructor(engine: Engine, network: Network, classes: number, tensors: NamedTensors, budget = keptBytes) {
     this.network = network;
     this.#engine = engine;
-    this.#anySize = new AnySizePrograms(engine);
+    this.#anySize = new AnySizePrograms(engine, tensors);
     this.#classes = classes;
     this.#tensors = tensors;
-    this.#weightBytes = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
+    this.#weightBytes = totalBytes(tensors);
     this.#budget = budget;
   }
 
@@ -170,7 +169,6 @@ export class Predictor {
         const found = this.#entry(key, {
           draw: () => (drawn ?? draw(view)).graph,
           redraw: (down, across) => draw(larger(view, down, across)).graph,
-          weights: this.#tensors,
         });
         return { found, seam };
       }
@@ -182,7 +180,7 @@ export class Predictor {
       draw({ ...question, views: views.map((v) => larger(v, down, across)), size: larger(size, down, across) });
     // What lives on from run to run has one size.
     const further = memory ? { memory } : { redraw };
-    return { found: this.#entry(key, { draw: () => draw(question), weights: this.#tensors, ...further }) };
+    return { found: this.#entry(key, { draw: () => draw(question), ...further }) };
   }
 
   /** The program of a key, which counts as asked just now. */
@@ -205,20 +203,20 @@ export class Predictor {
   #begin(source: Source): Entry {
     try {
       const graph = source.draw();
-      const bytes = (source.weights.size > 0 ? this.#weightBytes : 0) + keptBytesOf(graph);
+      const bytes = this.#weightBytes + keptBytesOf(graph);
       return { program: this.#compile(graph, source), bytes: bytes * this.#engine.lanes, users: 0 };
     } catch (error) {
       return { program: Promise.reject(error), bytes: 0, users: 0 };
     }
   }
 
-  async #compile(graph: Graph, { weights, memory, redraw }: Source): Promise<Program> {
+  async #compile(graph: Graph, { memory, redraw }: Source): Promise<Program> {
     // Drawing the graph is some 20 ms the first time: timers and requests of the caller's thread come between.
     await turn();
-    const shared = redraw && (await this.#anySize.program(graph, redraw, weights));
+    const shared = redraw && (await this.#anySize.program(graph, redraw));
     if (shared) return shared;
     return this.#engine.compile(graph, {
-      weights,
+      weights: this.#tensors,
       ...(memory && { state: memory, updates: { average: 'previous' } }),
     });
   }

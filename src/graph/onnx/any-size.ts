@@ -11,11 +11,8 @@ import {
   structureOf,
 } from '../any-size.js';
 import type { Graph, Node, Value } from '../ir.js';
-import { sameShape, type Tensor } from '../tensor.js';
+import { sameTensor } from '../tensor.js';
 import { specOf } from './operators.js';
-
-const sameTensor = (a: Tensor, b: Tensor): boolean =>
-  sameShape(a.shape, b.shape) && a.data.every((v, i) => v === b.data[i]);
 
 /** Whether a file can take the attribute as an input. */
 const canBeFed = (node: Node, attribute: string): boolean =>

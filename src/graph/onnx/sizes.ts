@@ -5,9 +5,10 @@
  */
 
 import { PixelwiseError } from '../../errors.js';
+import { isNumbers } from '../any-size.js';
 import { windowCount } from '../counting.js';
 import type { Graph, Node, Pads, PoolAttributes, Value } from '../ir.js';
-import { formatShape, type Shape, sameShape, type Tensor } from '../tensor.js';
+import { formatShape, type Shape, sameShape, sameTensor } from '../tensor.js';
 
 /** `factor * (size of value along axis) + offset`. */
 export interface Extent {
@@ -48,9 +49,6 @@ function refuse(graph: Graph, sentence: string): PixelwiseError {
     { subject: graph.name },
   );
 }
-
-const sameTensor = (a: Tensor, b: Tensor): boolean =>
-  a === b || (a.dtype === b.dtype && sameShape(a.shape, b.shape) && a.data.every((v, i) => v === b.data[i]));
 
 /** Finds the nodes of `template` in `graph`. */
 function match(template: Graph, graph: Graph): Instance {
@@ -125,7 +123,6 @@ function line(sizes: readonly number[], wanted: readonly number[]): { factor: nu
   return fits ? { factor, offset } : undefined;
 }
 
-const isNumbers = (v: unknown): v is readonly number[] => Array.isArray(v) && v.every((n) => typeof n === 'number');
 const sameAttribute = (a: unknown, b: unknown): boolean =>
   a === b || (isNumbers(a) && isNumbers(b) && a.length === b.length && a.every((n, i) => n === b[i]));
 
