@@ -122,8 +122,8 @@ function ruleOf(node: Node): Evaluate<OpType> | undefined {
   return isFolded && isSlice ? (rules[node.op] as Evaluate<OpType> | undefined) : undefined;
 }
 
-/** The values of a graph that its weights and constants determine. */
-function determined(graph: Graph, weights: NamedTensors): ReadonlyMap<Value, Tensor> {
+/** The values of a graph that its weights and constants determine: those that are given, and what follows from them. */
+function determined(graph: Graph, weights: NamedTensors): Record<'known' | 'found', ReadonlyMap<Value, Tensor>> {
   const known = new Map<Value, Tensor>(graph.constants.map(({ value, tensor }) => [value, tensor]));
   for (const { value } of graph.parameters) {
     const t = weights.get(value.name);
@@ -141,12 +141,16 @@ function determined(graph: Graph, weights: NamedTensors): ReadonlyMap<Value, Ten
     known.set(y, t);
     found.set(y, t);
   }
-  return found;
+  return { known, found };
 }
+
+/** The numbers of every value that the weights and the graph's constants determine. */
+export const numbersOf = (graph: Graph, weights: NamedTensors): ReadonlyMap<Value, Tensor> =>
+  determined(graph, weights).known;
 
 /** The graph with constants for all that follows from the weights alone, and without the parameters that nothing else reads. */
 export function foldWeights(graph: Graph, weights: NamedTensors): Graph {
-  const found = determined(graph, weights);
+  const { found } = determined(graph, weights);
   const outputs = new Set(graph.outputs.map((o) => o.value));
   const { b } = rewrite(graph, (node, inputs, b) => {
     const [y] = node.outputs as readonly [Value];

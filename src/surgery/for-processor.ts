@@ -4,6 +4,8 @@ import type { Graph } from '../graph/ir.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { fillBlocks } from './fill-blocks.js';
 import { foldWeights } from './fold-weights.js';
+import { growInBlocks } from './grow-in-blocks.js';
+import { mergeGroups } from './merge-groups.js';
 import { splitPrelu } from './split-prelu.js';
 
 /**
@@ -12,5 +14,5 @@ import { splitPrelu } from './split-prelu.js';
  */
 export function forProcessor(graph: Graph, weights: NamedTensors): Graph {
   if (weights.size === 0 || graph.nodes.some((n) => n.op === 'QuantizeLinear')) return graph;
-  return foldWeights(splitPrelu(fillBlocks(graph), weights), weights);
+  return foldWeights(growInBlocks(splitPrelu(mergeGroups(fillBlocks(graph), weights), weights)), weights);
 }

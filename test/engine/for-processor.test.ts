@@ -77,6 +77,73 @@ describe('graphs for a processor', () => {
     }
   });
 
+  const slopesUpTo = (most: number) =>
+    ({ dtype: 'float32', shape: [8], data: Float32Array.from({ length: 8 }, (_, i) => most - i / 3) }) as const;
+  const normalized = (b: GraphBuilder, x: Value): Value => {
+    const [scale, shift, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map((n) =>
+      b.parameter(`bn.${n}`, [8]),
+    );
+    const inputs = [x, scale!, shift!, mean!, variance!];
+    return b.node('BatchNormalization', inputs, { epsilon: 1e-3, momentum: 0.9, training_mode: 0 })[0]!;
+  };
+  const depthWise = (b: GraphBuilder, x: Value): Value =>
+    b.conv(x, b.parameter('w', [8, 1, 3, 3]), b.parameter('w.bias', [8]), { pad: 1, group: 8 });
+
+  it.each([
+    ['a normalisation', 1, normalized, ['Conv', 'Conv', 'Relu', 'Add']],
+    ['a normalisation', 1.5, normalized, ['Conv', 'Relu', 'Conv', 'Conv', 'Add']],
+    ['a depth-wise convolution', 1, depthWise, ['Conv', 'Conv', 'Relu', 'Add']],
+    ['a depth-wise convolution', 1.5, depthWise, ['Conv', 'Relu', 'Conv', 'Conv', 'Add']],
+  ] as const)('takes %s along, with slopes up to %s', async (_, most, before, ops) => {
+    const graph = toy((b, image) => b.output('out', b.op('PRelu', [before(b, image), slopes(b, 'a', 8)], {})));
+    const weights = filledWeights(graph.parameters).set('a', slopesUpTo(most));
+    const made = await compared(graph, weights);
+    expect(made.nodes.map((n) => n.op)).toEqual(ops);
+  });
+
+  it('leaves a normalisation that something else reads as well, or that a convolution takes in', async () => {
+    const graph = toy((b, image) => {
+      const x = normalized(b, image);
+      b.output('out', b.add(b.op('PRelu', [x, slopes(b, 'a', 8)], {}), x));
+    });
+    expect(count(await compared(graph), 'BatchNormalization')).toBe(1);
+    const after = toy((b, image) => {
+      const x = b.conv(image, b.parameter('w', [8, 8, 1, 1]), undefined);
+      b.output('out', b.op('PRelu', [normalized(b, x), slopes(b, 'a', 8)], {}));
+    });
+    expect(count(await compared(after), 'BatchNormalization')).toBe(1);
+  });
+
+  it.each([
+    ['four at a time', 32, 24, 4, 1],
+    ['two at a time', 32, 32, 8, 4],
+    ['not where they are blocks', 32, 32, 4, 4],
+    ['not where it would take more than four', 64, 16, 16, 16],
+    ['not those of one channel', 8, 8, 8, 8],
+  ])('merges groups: %s', async (_, read, made, group, left) => {
+    const graph = toy((b, image) => {
+      const x = b.conv(image, b.parameter('first', [read, 8, 1, 1]), undefined);
+      const w = b.parameter('w', [made, read / group, 3, 3]);
+      b.output('out', b.conv(x, w, b.parameter('w.bias', [made]), { pad: 1, group }));
+    });
+    const last = (await compared(graph)).nodes.at(-1)!;
+    expect(last.op === 'Conv' && last.attributes.group).toBe(left);
+  });
+
+  it('brings a map into blocks before it grows by whole factors, where a sum in blocks wants it', async () => {
+    const grown = (size: readonly [number, number], read: (b: GraphBuilder, up: Value, y: Value) => Value) =>
+      toy((b, image) => {
+        const small = b.mul(image, b.scalar(2));
+        const y = b.conv(image, b.parameter('w', [8, 8, 1, 1]), undefined);
+        b.output('out', read(b, b.resize(small, size, true), b.resize(y, size, true)));
+      });
+    const sum = (b: GraphBuilder, up: Value, y: Value) => b.add(up, y);
+    expect(count(await compared(grown([18, 22], sum)), 'Conv')).toBe(2);
+    // By no whole factor, or for nobody: as it was.
+    expect(count(await compared(grown([19, 22], sum)), 'Conv')).toBe(1);
+    expect(count(await compared(grown([18, 22], (b, up, y) => b.concat([up, y], 1))), 'Conv')).toBe(1);
+  });
+
   it('leaves slopes that no weights hold, and channels that are no blocks', () => {
     const graph = toy((b, image) => {
       b.output('learned', b.op('PRelu', [image, slopes(b, 'learned', 8)], {}));
