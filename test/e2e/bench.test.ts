@@ -11,6 +11,7 @@ interface Result {
   readonly seconds: Readonly<Record<'cold' | 'files' | 'mask' | 'labels' | 'network', number>>;
   readonly folder: { readonly pictures: number; readonly perSecond: number; readonly ofNetwork: number };
   readonly longestTimerWaitMs: number;
+  readonly longestIdleTimerWaitMs: number;
   readonly memoryBytes: number;
   readonly peer: { readonly missing?: string };
 }
@@ -27,6 +28,7 @@ describe('bench', () => {
     expect(result.folder.pictures).toBe(48);
     expect(result.folder.perSecond).toBeGreaterThan(0);
     expect(result.longestTimerWaitMs).toBeGreaterThan(4);
+    expect(result.longestIdleTimerWaitMs).toBeGreaterThan(4);
     expect(result.memoryBytes).toBeGreaterThan(50e6);
   });
 

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { keptGraphs } from '../../catalogue/cache.js';
 import { devices } from '../../engine/engine.js';
@@ -66,6 +67,8 @@ type Options = Parsed<typeof options>;
 /** Copies of a single picture that make a folder. */
 const copies = 48;
 const warmups = 2;
+/** How long the timer is watched while nothing runs: others on the machine make it wait too. */
+const idleMs = 3000;
 
 /** A photograph's size and noise: JPEG is as slow as it is full of detail. */
 async function madePicture(file: string, [height, width]: readonly [number, number]): Promise<void> {
@@ -176,6 +179,7 @@ async function measure(words: readonly string[], o: Options, folder: string) {
     files: () => segmenter.segmentToFiles(photo, { mask, overlay: join(folder, 'overlay.png') }),
   };
   const times = { network: [] as number[], labels: [] as number[], mask: [] as number[], files: [] as number[] };
+  const idleWait = await longestWait(() => sleep(idleMs));
   // In turn: a machine that others use changes its speed.
   const wait = await longestWait(async () => {
     for (let i = 0; i < warmups + runs; i++) {
@@ -231,6 +235,7 @@ async function measure(words: readonly string[], o: Options, folder: string) {
       ofNetwork: throughput.networkSeconds / throughput.seconds,
     },
     longestTimerWaitMs: wait,
+    longestIdleTimerWaitMs: idleWait,
     memoryBytes: memory,
     ...peer,
   };
@@ -292,6 +297,7 @@ function show(r: Awaited<ReturnType<typeof measure>>): void {
       [`${r.folder.pictures} pictures, per second`, r.folder.perSecond.toFixed(1)],
       ['of what the network alone would allow', percent(r.folder.ofNetwork)],
       ['longest wait of a 5 ms timer', `${r.longestTimerWaitMs.toFixed(0)} ms`],
+      ['the same while nothing runs', `${r.longestIdleTimerWaitMs.toFixed(0)} ms`],
       ['largest resident memory', `${(r.memoryBytes / 1e6).toFixed(0)} MB`],
       ...('version' in peer
         ? [
