@@ -62,6 +62,14 @@ function nothingIn(word: string, what: string): Input {
   return { path: word, stem: word, error: new PixelwiseError('ERR_FILE', message, { subject: word }) };
 }
 
+/** Of two pictures whose results would go to one place. */
+export const sameResult = (first: string, second: string, stem: string): PixelwiseError =>
+  new PixelwiseError(
+    'ERR_USAGE',
+    `'${first}' and '${second}' would both be written to '${stem}.mask.png'. Give them different names, or run them with different -o folders.`,
+    { subject: second },
+  );
+
 async function expand(word: string, out: string | undefined): Promise<Input[]> {
   /** Pictures below a folder keep their place below `out`. */
   const below = (folder: string, paths: readonly string[]): Input[] =>
@@ -98,10 +106,7 @@ export async function expandInputs(words: readonly string[], out: string | undef
     if (error) continue;
     const other = taken.get(stem);
     if (other !== undefined && other !== path) {
-      throw new PixelwiseError(
-        'ERR_USAGE',
-        `'${other}' and '${path}' would both be written to '${stem}.mask.png'. Give them different names, or run them with different -o folders.`,
-      );
+      throw sameResult(other, path, stem);
     }
     taken.set(stem, path);
   }

@@ -15,6 +15,13 @@ const versionOf = (path: string): Promise<{ time: number; version: string } | un
     () => undefined,
   );
 
+export interface Appeared {
+  /** Relative to the folder. */
+  readonly path: string;
+  /** The picture whose result lies where this one's would. */
+  readonly other?: string;
+}
+
 /**
  * Yields the pictures of a folder and those below it that have no newer result yet, and goes on with those that appear or
  * change. Looks are cheap and work on every file system, network drives included.
@@ -26,21 +33,30 @@ export async function* picturesAppearing(
   folder: string,
   resultOf: (relative: string) => string,
   signal: AbortSignal,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<Appeared, void, undefined> {
   const seen = new Map<string, string>();
   const taken = new Map<string, string>();
+  /** Pictures by the place of their results. */
+  const owners = new Map<string, string>();
   while (!signal.aborted) {
-    for (const path of await filesBelow(folder)) {
+    const paths = await filesBelow(folder);
+    for (const path of paths) {
       if (!isPictureName(basename(path))) continue;
       const found = await versionOf(join(folder, path));
       if (!found || taken.get(path) === found.version) continue;
       const isStill = seen.get(path) === found.version;
       seen.set(path, found.version);
       if (!isStill) continue;
-      const result = await versionOf(resultOf(path));
+      const place = resultOf(path);
+      const result = await versionOf(place);
       const isNews = taken.has(path) || !result || result.time < found.time;
       taken.set(path, found.version);
-      if (isNews) yield path;
+      const owner = owners.get(place) ?? path;
+      // One that is gone has left its place.
+      const isFree = owner === path || !paths.includes(owner);
+      if (isFree) owners.set(place, path);
+      if (!isFree) yield { path, other: owner };
+      else if (isNews) yield { path };
       if (signal.aborted) return;
     }
     await sleep(interval, undefined, { signal }).catch(() => undefined);

@@ -115,7 +115,7 @@ describe('waiting for pictures', () => {
     const controller = new AbortController();
     const seen: string[] = [];
     const resultOf = (path: string) => at(path.replace(/\.\w+$/, '.mask.png'));
-    for await (const path of picturesAppearing(folder, resultOf, controller.signal)) {
+    for await (const { path } of picturesAppearing(folder, resultOf, controller.signal)) {
       seen.push(path);
       if (seen.length === 1) await writeFile(at('later.png'), 'x');
       if (seen.length === 2) await writeFile(at('done.jpg'), 'changed');
@@ -123,6 +123,25 @@ describe('waiting for pictures', () => {
     }
     await rm(folder, { recursive: true });
     expect(seen).toEqual(['new.jpg', 'later.png', 'done.jpg']);
+  });
+
+  it('says of a picture that its result would be that of another, until that one is gone', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'pixelwise-watch-'));
+    const at = (name: string) => join(folder, name);
+    for (const name of ['a.jpg', 'a.png']) await writeFile(at(name), 'x');
+    const controller = new AbortController();
+    const seen: unknown[] = [];
+    const resultOf = (path: string) => at(path.replace(/\.\w+$/, '.mask.png'));
+    for await (const appeared of picturesAppearing(folder, resultOf, controller.signal)) {
+      seen.push(appeared);
+      if (seen.length === 2) {
+        await rm(at('a.jpg'));
+        await writeFile(at('a.png'), 'changed');
+      }
+      if (seen.length === 3) controller.abort();
+    }
+    await rm(folder, { recursive: true });
+    expect(seen).toEqual([{ path: 'a.jpg' }, { path: 'a.png', other: 'a.jpg' }, { path: 'a.png' }]);
   });
 
   it('of a folder that is none is an error', async () => {

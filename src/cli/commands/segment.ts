@@ -11,7 +11,7 @@ import { makeFolder } from '../../files.js';
 import { defaultModel } from '../../segment/default-model.js';
 import type { Segmenter, SegmentOptions } from '../../segment/segmenter.js';
 import { isPattern } from '../glob.js';
-import { expandInputs, filesBelow } from '../inputs.js';
+import { expandInputs, filesBelow, sameResult } from '../inputs.js';
 import { interruptedCode, untilInterrupted } from '../interrupt.js';
 import {
   command,
@@ -201,8 +201,9 @@ async function watching({ words, o, files, signal }: Work): Promise<number> {
   await filesBelow(folder);
   const stemOf = (path: string) => join(o.out ?? folder, path.slice(0, path.length - extname(path).length));
   async function* appearing() {
-    for await (const path of picturesAppearing(folder, (p) => `${stemOf(p)}.mask.png`, signal)) {
-      yield { path: join(folder, path), stem: stemOf(path) };
+    for await (const { path, other } of picturesAppearing(folder, (p) => `${stemOf(p)}.mask.png`, signal)) {
+      const input = { path: join(folder, path), stem: stemOf(path) };
+      yield other === undefined ? input : { ...input, error: sameResult(join(folder, other), input.path, input.stem) };
     }
   }
   say(`Watching ${folder}; Ctrl-C ends it.`);
