@@ -18,7 +18,7 @@ const modules = [
       ...['--enable', 'threads'],
     ],
   },
-  { source: 'resample.ts', target: here('../dist/image/resample.wasm'), options: ['--initialMemory', '1'] },
+  { source: 'pictures.ts', target: here('../dist/image/kernels.wasm'), options: ['--initialMemory', '1'] },
 ];
 
 const age = (file) =>

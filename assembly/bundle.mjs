@@ -14,7 +14,7 @@ const outside = [/^(sharp|onnxruntime-node|koffi|h5wasm)/, /\/cli\/main\.js$/, /
 /** Files that are found beside a module lie elsewhere from where its code goes; the bundled engine's thread is the bundled one. */
 const places = [
   ['/engine/node.js', "'./node-worker.js'", "'../engine/node-worker.cjs'"],
-  ['/image/resample-kernel.js', "'./'", "'../image/'"],
+  ['/image/kernels.js', "'./'", "'../image/'"],
 ];
 
 const ownPlaces = {

@@ -1,8 +1,8 @@
 /** @file Part of a resized picture, without resizing the rest: what random scale and crop need. */
 
 import type { LabelMap } from './index-png.js';
+import { kernelsFor } from './kernels.js';
 import type { Picture } from './picture.js';
-import { kernelsFor } from './resample-kernel.js';
 
 /**
  * A window into a scaled, perhaps mirrored, image along one axis: the image's `size` pixels become `scaled`, of which
@@ -100,21 +100,14 @@ export function resamplePicture(picture: Picture, vertical: Axis, horizontal: Ax
     const top = Math.min(first[0] as number, first.at(-1) as number);
     const source = picture.data.subarray(top * sourceRow, bottom * sourceRow);
     const weights = rows.weights.subarray(y * rows.taps, end * rows.taps);
-    const sizes = [columns.first, columns.weights, first, weights].map((block) => block.byteLength);
     const made = (end - y) * row;
-    const { kernels, places } = kernelsFor([...sizes, source.length, (bottom - top) * row, made]);
+    const blocks = [columns.first, columns.weights, first, weights, source, (bottom - top) * row, made];
+    const { kernels, places, bytes } = kernelsFor(blocks);
     const [atColumns = 0, atTaps = 0, atRows = 0, atWeights = 0, atSource = 0, atNarrowed = 0, out = 0] = places;
-    const { buffer } = kernels.memory;
-    const numbers = new Int32Array(buffer);
-    numbers.set(columns.first, atColumns / 4);
-    numbers.set(columns.weights, atTaps / 4);
-    numbers.set(first, atRows / 4);
-    numbers.set(weights, atWeights / 4);
-    new Uint8Array(buffer).set(source, atSource);
     const { taps } = columns;
     kernels.narrow(atSource, picture.width, bottom - top, atColumns, atTaps, taps, horizontal.count, atNarrowed);
     kernels.mix(atNarrowed, row, top, end - y, atRows, atWeights, rows.taps, out);
-    data.set(new Uint8Array(buffer, out, made), y * row);
+    data.set(bytes.subarray(out, out + made), y * row);
     y = end;
   }
   return { width: horizontal.count, height: vertical.count, data };

@@ -8,7 +8,8 @@
  */
 
 import type { Pair } from '../graph/ir.js';
-import { sizeOf, type Tensor } from '../graph/tensor.js';
+import type { Tensor } from '../graph/tensor.js';
+import { kernelsFor } from '../image/kernels.js';
 
 /** Along one axis, for every pixel: the cell before it, and the weight of the one after. */
 interface Steps {
@@ -30,25 +31,12 @@ function stepsOf(from: number, to: number, alignCorners: boolean): Steps {
   return { cell, weight };
 }
 
-/** The class with the highest score of each cell, the first of equals. */
-function highest(scores: Float32Array, classes: number, cells: number): Uint8Array {
-  const labels = new Uint8Array(cells);
-  const best = scores.slice(0, cells);
-  for (let c = 1; c < classes; c++) {
-    const from = c * cells;
-    for (let i = 0; i < cells; i++) {
-      const score = scores[from + i]!;
-      if (score > best[i]!) {
-        best[i] = score;
-        labels[i] = c;
-      }
-    }
-  }
-  return labels;
-}
+/** Bytes of scores, and labels, that are worked on at a time: they stay in the processor's cache, and the kernels' memory small. */
+const bandBytes = 2 ** 20;
 
 /**
- * The labels [1, height, width] of a score map [1, C, h, w] that is enlarged (or reduced) by bilinear interpolation.
+ * The labels [1, height, width] of a score map [1, C, h, w] that is enlarged (or reduced) by bilinear interpolation; of equal scores
+ * the first class counts.
  *
  * @param size height and width of the labels
  * @param alignCorners the coordinate rule of the interpolation: corner pixels' centers aligned, or their corners (half pixels)
@@ -59,35 +47,35 @@ export function enlargedLabels(
   alignCorners: boolean,
 ): Tensor<'uint8'> {
   const [, classes, h, w] = small.shape as readonly [number, number, number, number];
-  const scores = small.data;
-  const cells = sizeOf([h, w]);
-  const of = highest(scores, classes, cells);
   const labels = new Uint8Array(height * width);
   const [rows, columns] = [stepsOf(h, height, alignCorners), stepsOf(w, width, alignCorners)];
-  const [right, below] = [w > 1 ? 1 : 0, h > 1 ? w : 0];
-  for (let y = 0, i = 0; y < height; y++) {
-    const row = rows.cell[y]! * w;
-    const down = rows.weight[y]!;
-    for (let x = 0; x < width; x++, i++) {
-      const at = row + columns.cell[x]!;
-      const label = of[at]!;
-      if (label === of[at + right] && label === of[at + below] && label === of[at + below + right]) {
-        labels[i] = label;
-        continue;
-      }
-      const across = columns.weight[x]!;
-      let [found, most] = [0, Number.NEGATIVE_INFINITY];
-      for (let c = 0, p = at; c < classes; c++, p += cells) {
-        const above = scores[p]! + across * (scores[p + right]! - scores[p]!);
-        const under = scores[p + below]! + across * (scores[p + below + right]! - scores[p + below]!);
-        const score = above + down * (under - above);
-        if (score > most) {
-          most = score;
-          found = c;
-        }
-      }
-      labels[i] = found;
+  const [right, below] = [w > 1 ? 1 : 0, h > 1 ? 1 : 0];
+  const mostCells = Math.floor(bandBytes / (4 * classes * w));
+  for (let y = 0; y < height; ) {
+    const top = rows.cell[y]!;
+    let end = y + 1;
+    while (end < height && rows.cell[end]! + below - top < mostCells && (end - y) * width < bandBytes) end++;
+    const cells = (rows.cell[end - 1]! + below + 1 - top) * w;
+    // Not a power of two apart, where planes would push each other out of the cache.
+    const plane = Math.ceil(cells / 16) * 16 + 16;
+    const firsts = rows.cell.subarray(y, end).map((row) => (row - top) * w);
+    const { kernels, places, bytes } = kernelsFor([
+      ...[columns.cell, columns.weight, firsts, rows.weight.subarray(y, end)],
+      ...[4 * classes * plane, plane, w, (end - y) * width],
+    ]);
+    const [cell = 0, across = 0, first = 0, down = 0, scores = 0, highest = 0, same = 0, out = 0] = places;
+    const floats = new Float32Array(bytes.buffer);
+    for (let c = 0; c < classes; c++) {
+      const from = (c * h + top) * w;
+      floats.set(small.data.subarray(from, from + cells), scores / 4 + c * plane);
     }
+    kernels.highest(scores, classes, plane, highest);
+    kernels.enlarge(
+      ...([scores, classes, plane, highest, right, below * w, w] as const),
+      ...([cell, across, width, first, down, end - y, same, out] as const),
+    );
+    labels.set(bytes.subarray(out, out + (end - y) * width), y * width);
+    y = end;
   }
   return { dtype: 'uint8', shape: [1, height, width], data: labels };
 }

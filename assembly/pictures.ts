@@ -1,0 +1,4 @@
+/** @file Kernels of pictures and label maps. They keep nothing between calls: all memory is the caller's. */
+
+export { enlarge, highest } from './labels';
+export { mix, narrow } from './resample';
