@@ -1,4 +1,5 @@
 /** @file Kernels of pictures and label maps. They keep nothing between calls: all memory is the caller's. */
 
 export { enlarge, highest } from './labels';
+export { planes } from './planes';
 export { mix, narrow } from './resample';

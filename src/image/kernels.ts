@@ -25,6 +25,7 @@ interface Kernels {
     taps: number,
     out: number,
   ): void;
+  planes(pixels: number, count: number, tables: number, first: number, second: number, third: number): void;
   highest(scores: number, classes: number, plane: number, out: number): void;
   enlarge(
     scores: number,
@@ -46,7 +47,7 @@ interface Kernels {
 }
 
 /** What lies in the kernels' memory: numbers that are copied there, or room for so many bytes. */
-type Block = number | Uint8Array | Int32Array | Uint32Array | Float64Array;
+type Block = number | Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 
 // From the sources (tests) the kernels are those that were built.
 const url = new URL(`${import.meta.url.endsWith('.ts') ? '../../dist/image/' : './'}kernels.wasm`, import.meta.url);

@@ -42,6 +42,26 @@ describe('toTensor', () => {
     expect(toTensor([], caffe).shape).toEqual([0, 3, 0, 0]);
   });
 
+  it('gives every pixel of a picture of any size its own numbers', () => {
+    const f = Math.fround;
+    for (const [width, height] of [
+      [1, 1],
+      [3, 1],
+      [2, 3],
+      [7, 5],
+      [251, 200],
+    ] as const) {
+      const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7919) >> 3);
+      const expected = [0, 1, 2].flatMap((plane) =>
+        Array.from({ length: width * height }, (_, i) => {
+          const byte = data[3 * i + 2 - plane]!;
+          return f(f(f(byte - f(espnet.mean[plane]!)) / f(espnet.std[plane]!)) / 255);
+        }),
+      );
+      expect(toTensor([{ width, height, data }], espnet).data).toEqual(Float32Array.from(expected));
+    }
+  });
+
   it('refuses pictures of different size', () => {
     const tall: Picture = { width: 1, height: 2, data: pair.data };
     expect(() => toTensor([pair, tall], caffe)).toThrow('picture 1 is 1 x 2');
