@@ -6,6 +6,13 @@ const table = Uint32Array.from({ length: 256 }, (_, n) => {
   return c;
 });
 
+/** What a byte becomes after none, one, to seven bytes of zero: eight times 256 numbers. */
+export const crcTables = new Uint32Array(8 * 256);
+for (let i = 0; i < crcTables.length; i++) {
+  const before = i < 256 ? undefined : crcTables[i - 256]!;
+  crcTables[i] = before === undefined ? table[i]! : table[before & 0xff]! ^ (before >>> 8);
+}
+
 /** CRC-32 (ISO 3309) of some bytes. */
 export function crc32(bytes: Uint8Array): number {
   let crc = -1;

@@ -1,20 +1,18 @@
 /** @file PNG files row by row: what is being written is never held as a whole. */
 
-import { once } from 'node:events';
-import { pipeline } from 'node:stream/promises';
-import { createDeflate, type Deflate } from 'node:zlib';
 import { crc32 } from '../crc32.js';
 import { type FilePath, type GrowingFile, growFile } from '../files.js';
 import type { Palette } from './palette.js';
+import { PngPacker } from './png-packer.js';
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** Color types of the PNG specification (third edition, table 9). */
 const trueColor = 2;
 const indexed = 3;
-/** Filter types (section 9.2): a row as it is, or the differences to the pixel on the left. */
-const filters = { none: 0, sub: 1 } as const;
-/** Indices compress well; true color is most of the time, and gains little above this level. */
-const levels = { indexed: 6, trueColor: 3 } as const;
+/** Bytes of rows that become one chunk: about a millisecond. */
+const bytesAtOnce = 2 ** 18;
+/** Bytes that go to the file at a time. */
+const writtenAtOnce = 2 ** 20;
 
 /** Length, name, content, check sum. */
 function chunk(name: string, content: Uint8Array): Uint8Array {
@@ -39,39 +37,60 @@ function header(width: number, height: number, color: number): Uint8Array {
 /** A PNG that grows; see `createPng`. */
 export class PngRows {
   readonly #file: GrowingFile;
-  readonly #stride: number;
-  readonly #channels: 1 | 3;
-  readonly #deflate: Deflate;
-  readonly #written: Promise<void>;
   readonly #width: number;
+  readonly #channels: 1 | 3;
+  readonly #packer: PngPacker;
+  /** Rows that wait for others. */
+  readonly #waiting: Uint8Array;
+  #waits = 0;
+  /** Chunks that wait for others; those before are in the file. */
+  #chunks: Uint8Array[];
+  #held = 0;
+  #isBegun = false;
+  #isComplete = false;
   #rows = 0;
 
-  constructor(file: GrowingFile, width: number, channels: 1 | 3) {
+  constructor(file: GrowingFile, width: number, palette: Palette | undefined) {
+    const channels = palette ? 1 : 3;
+    const stride = width * channels;
     this.#file = file;
     this.#width = width;
-    this.#stride = width * channels;
     this.#channels = channels;
-    this.#deflate = createDeflate({ level: channels === 1 ? levels.indexed : levels.trueColor, chunkSize: 2 ** 18 });
-    this.#written = pipeline(this.#deflate, async (parts: AsyncIterable<Uint8Array>) => {
-      for await (const part of parts) await file.write(chunk('IDAT', part));
-    });
-    // The failure is thrown to whoever writes next.
-    this.#written.catch(() => undefined);
+    this.#packer = new PngPacker(stride, channels);
+    this.#waiting = new Uint8Array(Math.max(1, Math.floor(bytesAtOnce / stride)) * stride);
+    // The header comes first, when the height is known.
+    this.#chunks = [signature, this.#header(), ...(palette ? [chunk('PLTE', Uint8Array.from(palette.flat()))] : [])];
+  }
+
+  #header(): Uint8Array {
+    return header(this.#width, this.#rows, this.#channels === 1 ? indexed : trueColor);
   }
 
   /** Further full rows: an index or three bytes per pixel. */
   async write(rows: Uint8Array): Promise<void> {
-    const [stride, channels] = [this.#stride, this.#channels];
-    const out = new Uint8Array(rows.length + rows.length / stride);
-    this.#rows += rows.length / stride;
-    for (let from = 0, at = 0; from < rows.length; from += stride, at += stride + 1) {
-      out[at] = channels === 1 ? filters.none : filters.sub;
-      const row = rows.subarray(from, from + stride);
-      out.set(row, at + 1);
-      if (channels === 1) continue;
-      for (let i = stride - 1; i >= channels; i--) out[at + 1 + i] = row[i]! - row[i - channels]!;
+    const waiting = this.#waiting;
+    this.#rows += rows.length / (this.#width * this.#channels);
+    for (let from = 0; from < rows.length; ) {
+      const part = rows.subarray(from, from + waiting.length - this.#waits);
+      waiting.set(part, this.#waits);
+      this.#waits += part.length;
+      from += part.length;
+      if (this.#waits === waiting.length) await this.#pack();
     }
-    if (!this.#deflate.write(out)) await Promise.race([once(this.#deflate, 'drain'), this.#written]);
+  }
+
+  async #pack(): Promise<void> {
+    const packed = this.#packer.chunk(this.#waiting.subarray(0, this.#waits));
+    this.#waits = 0;
+    this.#chunks.push(packed);
+    this.#held += packed.length;
+    if (this.#held >= writtenAtOnce) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const chunks = Buffer.concat(this.#chunks);
+    [this.#chunks, this.#held, this.#isBegun] = [[], 0, true];
+    await this.#file.write(chunks);
   }
 
   /**
@@ -80,12 +99,13 @@ export class PngRows {
    * @throws ERR_FILE where writing failed; nothing is left behind then
    */
   async complete(): Promise<void> {
-    this.#deflate.end();
+    this.#isComplete = true;
     try {
-      await this.#written;
-      await this.#file.write(chunk('IEND', new Uint8Array(0)));
-      const color = this.#channels === 1 ? indexed : trueColor;
-      await this.#file.write(header(this.#width, this.#rows, color), signature.length);
+      if (this.#waits > 0) await this.#pack();
+      this.#chunks.push(chunk('IDAT', this.#packer.end()), chunk('IEND', new Uint8Array(0)));
+      if (this.#isBegun) await this.#file.write(this.#header(), signature.length);
+      else this.#chunks[1] = this.#header();
+      await this.#flush();
       await this.#file.complete();
     } catch (error) {
       await this.#file.discard();
@@ -99,14 +119,12 @@ export class PngRows {
    * @throws ERR_FILE where that failed; nothing is left behind then
    */
   async finish(): Promise<void> {
-    if (!this.#deflate.writableEnded) await this.complete();
+    if (!this.#isComplete) await this.complete();
     await this.#file.commit();
   }
 
   /** Leaves nothing behind; after `finish` it does nothing. */
   async discard(): Promise<void> {
-    this.#deflate.destroy();
-    await this.#written.catch(() => undefined);
     await this.#file.discard();
   }
 }
@@ -117,15 +135,5 @@ export class PngRows {
  * @throws ERR_FILE where it cannot be begun or written
  */
 export async function createPng(file: FilePath, width: number, palette?: Palette): Promise<PngRows> {
-  const growing = await growFile(file);
-  try {
-    await growing.write(signature);
-    // The height is filled in when it is known.
-    await growing.write(header(width, 0, palette ? indexed : trueColor));
-    if (palette) await growing.write(chunk('PLTE', Uint8Array.from(palette.flat())));
-    return new PngRows(growing, width, palette ? 1 : 3);
-  } catch (error) {
-    await growing.discard();
-    throw error;
-  }
+  return new PngRows(await growFile(file), width, palette);
 }
