@@ -109,13 +109,40 @@ function symbolOf(over: u32): u32 {
   return 257 + (bits << 2) + (over >> bits);
 }
 
-/** Adds to counts[symbol] (u32) how often each symbol says what lies from `from` to `end`. Reads a byte before and 18 beyond. */
-export function countSymbols(from: usize, end: usize, counts: usize): void {
+/** Whether none of the sixteen bytes from `at` on begins a run of the byte before it. */
+// @ts-ignore: decorator
+@inline
+function hasNoRun(at: usize): bool {
+  const own = v128.load(at);
+  const next = v128.load(at, 1);
+  const first = i8x16.eq(own, v128.load(at - 1));
+  const third = i8x16.eq(v128.load(at, 2), next);
+  return !v128.any_true(v128.and(v128.and(first, third), i8x16.eq(next, own)));
+}
+
+// @ts-ignore: decorator
+@inline
+function add(counts: usize, symbol: u32): void {
+  const count = counts + (<usize>symbol << 2);
+  store<u32>(count, load<u32>(count) + 1);
+}
+
+/**
+ * Adds to counts[symbol] (u32) how often each symbol says what lies from `from` to `end`. There are two lists of `symbols` counts, to be
+ * summed: an addition that waits for the one before takes longer. Reads a byte before and 18 beyond.
+ */
+export function countSymbols(from: usize, end: usize, counts: usize, symbols: u32): void {
+  const others = counts + (<usize>symbols << 2);
   for (let at = from; at < end; ) {
+    if (at > from && at + 16 <= end && hasNoRun(at)) {
+      for (const stop = at + 16; at < stop; at += 2) {
+        add(counts, load<u8>(at));
+        add(others, load<u8>(at, 1));
+      }
+      continue;
+    }
     const run = at > from ? runAt(at, end) : 0;
-    const symbol = run > 0 ? symbolOf(<u32>run - 3) : <u32>load<u8>(at);
-    const count = counts + (<usize>symbol << 2);
-    store<u32>(count, load<u32>(count) + 1);
+    add(counts, run > 0 ? symbolOf(<u32>run - 3) : <u32>load<u8>(at));
     at += run > 0 ? run : 1;
   }
 }
@@ -123,45 +150,51 @@ export function countSymbols(from: usize, end: usize, counts: usize): void {
 /**
  * Writes what lies from `from` to `end` by its codes, the end's code, and an empty block as it is, which ends with a byte.
  *
- * @param codes u32 by symbol: its bits, the first in the lowest, and from bit 16 on how many
- * @param held up to 32 bits that come before; `count` how many
+ * @param codes u32 by symbol: its bits, the first in the lowest, and from bit 16 on how many, at most 14
+ * @param held up to 7 bits that come before; `count` how many
  * @returns where it ends
  */
 export function encode(from: usize, end: usize, codes: usize, held: u32, count: u32, out: usize): usize {
   let bits = <u64>held;
   let n = <u64>count;
   for (let at = from; at < end; ) {
-    if (n >= 32) {
-      store<u32>(out, <u32>bits);
-      out += 4;
-      bits >>= 32;
-      n -= 32;
-    }
-    const run = at > from ? runAt(at, end) : 0;
-    if (run == 0) {
-      const code = <u64>load<u32>(codes + (<usize>load<u8>(at) << 2));
-      bits |= (code & 0xffff) << n;
-      n += code >> 16;
-      at++;
+    // Up to seven bits wait, and four codes have up to 56.
+    if (at > from && at + 16 <= end && hasNoRun(at)) {
+      for (const stop = at + 16; at < stop; at += 4) {
+        const a = <u64>load<u32>(codes + (<usize>load<u8>(at) << 2));
+        const b = <u64>load<u32>(codes + (<usize>load<u8>(at, 1) << 2));
+        const c = <u64>load<u32>(codes + (<usize>load<u8>(at, 2) << 2));
+        const d = <u64>load<u32>(codes + (<usize>load<u8>(at, 3) << 2));
+        const two = (a >> 16) + (b >> 16);
+        const first = (a & 0xffff) | ((b & 0xffff) << (a >> 16));
+        const second = (c & 0xffff) | ((d & 0xffff) << (c >> 16));
+        bits |= (first | (second << two)) << n;
+        n += two + (c >> 16) + (d >> 16);
+        store<u64>(out, bits);
+        out += <usize>(n >> 3);
+        bits >>= n & 56;
+        n &= 7;
+      }
       continue;
     }
+    const run = at > from ? runAt(at, end) : 0;
     const over = <u32>run - 3;
-    const code = <u64>load<u32>(codes + (<usize>symbolOf(over) << 2));
+    const code = <u64>load<u32>(codes + (<usize>(run > 0 ? symbolOf(over) : <u32>load<u8>(at)) << 2));
     bits |= (code & 0xffff) << n;
     n += code >> 16;
-    const extra = extraBits(over);
-    bits |= <u64>(over & ((<u32>1 << extra) - 1)) << n;
-    // The one distance, 1, is a bit that is not set.
-    n += <u64>extra + 1;
-    at += run;
+    if (run > 0) {
+      const extra = extraBits(over);
+      bits |= <u64>(over & ((<u32>1 << extra) - 1)) << n;
+      // The one distance, 1, is a bit that is not set.
+      n += <u64>extra + 1;
+    }
+    at += run > 0 ? run : 1;
+    store<u64>(out, bits);
+    out += <usize>(n >> 3);
+    bits >>= n & 56;
+    n &= 7;
   }
   const last = <u64>load<u32>(codes, 4 * 256);
-  if (n >= 32) {
-    store<u32>(out, <u32>bits);
-    out += 4;
-    bits >>= 32;
-    n -= 32;
-  }
   bits |= (last & 0xffff) << n;
   // Three bits begin the empty block.
   n += (last >> 16) + 3;
@@ -171,19 +204,40 @@ export function encode(from: usize, end: usize, codes: usize, held: u32, count: 
   return out + 4;
 }
 
-/** The check sum of RFC 1950 goes on over these bytes. */
+/** The sum of the four. */
+// @ts-ignore: decorator
+@inline
+function sumOf(v: v128): u32 {
+  return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
+}
+
+/** The check sum of RFC 1950 goes on over these bytes, sixteen at a time. */
 export function adler(from: usize, end: usize, sum: u32): u32 {
   let a = sum & 0xffff;
   let b = sum >> 16;
-  while (from < end) {
+  const early = i16x8(16, 15, 14, 13, 12, 11, 10, 9);
+  const late = i16x8(8, 7, 6, 5, 4, 3, 2, 1);
+  while (from + 16 <= end) {
     // As many as keep b below 2^32.
-    const stop = min<usize>(end, from + 5552);
-    while (from < stop) {
-      a += load<u8>(from++);
-      b += a;
+    const stop = min<usize>(from + 5536, from + ((end - from) & ~15));
+    b += a * <u32>(stop - from);
+    let bytes = i32x4.splat(0);
+    // Of every sixteen, the sum of those before them counts sixteen times.
+    let before = i32x4.splat(0);
+    let weighted = i32x4.splat(0);
+    for (; from < stop; from += 16) {
+      const v = v128.load(from);
+      before = i32x4.add(before, bytes);
+      bytes = i32x4.add(bytes, i32x4.extadd_pairwise_i16x8_u(i16x8.extadd_pairwise_i8x16_u(v)));
+      weighted = i32x4.add(weighted, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_u(v), early));
+      weighted = i32x4.add(weighted, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_u(v), late));
     }
-    a %= 65521;
-    b %= 65521;
+    a = (a + sumOf(bytes)) % 65521;
+    b = (b + 16 * sumOf(before) + sumOf(weighted)) % 65521;
+  }
+  for (; from < end; from++) {
+    a = (a + load<u8>(from)) % 65521;
+    b = (b + a) % 65521;
   }
   return (b << 16) | a;
 }
@@ -195,12 +249,17 @@ export function adler(from: usize, end: usize, sum: u32): u32 {
  */
 export function crc(from: usize, end: usize, sum: u32, tables: usize): u32 {
   for (; from + 8 <= end; from += 8) {
-    const eight = load<u64>(from) ^ <u64>sum;
-    sum = 0;
-    for (let i: u32 = 0; i < 8; i++) {
-      const byte = <usize>((eight >> (i << 3)) & 255);
-      sum ^= load<u32>(tables + (((<usize>(7 - i) << 8) | byte) << 2));
-    }
+    const low = load<u32>(from) ^ sum;
+    const high = load<u32>(from, 4);
+    sum =
+      load<u32>(tables + (<usize>(low & 255) << 2), 7168) ^
+      load<u32>(tables + (<usize>((low >> 8) & 255) << 2), 6144) ^
+      load<u32>(tables + (<usize>((low >> 16) & 255) << 2), 5120) ^
+      load<u32>(tables + (<usize>(low >> 24) << 2), 4096) ^
+      load<u32>(tables + (<usize>(high & 255) << 2), 3072) ^
+      load<u32>(tables + (<usize>((high >> 8) & 255) << 2), 2048) ^
+      load<u32>(tables + (<usize>((high >> 16) & 255) << 2), 1024) ^
+      load<u32>(tables + (<usize>(high >> 24) << 2));
   }
   for (; from < end; from++) sum = load<u32>(tables + (<usize>((sum ^ load<u8>(from)) & 255) << 2)) ^ (sum >>> 8);
   return sum;

@@ -4,3 +4,4 @@ export { adler, countSymbols, crc, encode, paeth, plain } from './deflate';
 export { enlarge, highest } from './labels';
 export { planes } from './planes';
 export { mix, narrow } from './resample';
+export { tint } from './tint';

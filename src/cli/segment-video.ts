@@ -4,7 +4,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { PixelwiseError } from '../errors.js';
 import { makeFolder } from '../files.js';
-import { tintRows } from '../image/overlay.js';
+import { Tinter } from '../image/overlay.js';
 import { VideoWriter, videoFacts, videoFrames } from '../segment/ffmpeg.js';
 import type { FrameOptions, Segmenter } from '../segment/segmenter.js';
 import { interruptedCode } from './interrupt.js';
@@ -32,13 +32,13 @@ export async function segmentVideo(segmenter: Segmenter, from: string, to: strin
   const facts = await videoFacts(from);
   await makeFolder(dirname(to));
   const began = performance.now();
+  const tinter = new Tinter({ ...segmenter.model, opacity: o.opacity });
   let writer: VideoWriter | undefined;
   let count = 0;
   try {
     for await (const { picture, labels } of segmenter.segmentFrames(videoFrames(from, facts), o)) {
-      const { width, height } = picture;
       writer ??= new VideoWriter(to, picture, facts, from);
-      tintRows(picture.data, labels, width, height, { ...segmenter.model, opacity: o.opacity });
+      tinter.tint(picture.data, labels, picture.width);
       await writer.write(picture.data);
       count++;
       const speed = count / ((performance.now() - began) / 1000);

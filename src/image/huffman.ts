@@ -26,15 +26,20 @@ function depthsOf(leaves: readonly number[]): Uint8Array {
  */
 export function codeLengths(counts: Uint32Array, most: number): Uint8Array {
   const lengths = new Uint8Array(counts.length);
-  const symbols = [...counts.keys()].filter((s) => counts[s]! > 0).sort((a, b) => counts[a]! - counts[b]!);
-  let weights = symbols.map((s) => counts[s]!);
+  const used = counts.reduce((n, count) => n + Math.sign(count), 0);
+  // Numbers are sorted ten times as fast as what has to be compared: a count, and then its symbol.
+  const order = Float64Array.from(counts, (count, symbol) => (count === 0 ? 0 : count * 2 ** 16 + symbol)).sort();
+  const symbols = order.subarray(order.length - used).map((key) => key % 2 ** 16);
+  let weights = [...symbols].map((s) => counts[s]!);
   let depths = depthsOf(weights);
   // The rarest are the deepest: weights that are closer to each other make the tree flatter.
   while (depths[0]! > most) {
     weights = weights.map((weight) => Math.ceil(weight / 2));
     depths = depthsOf(weights);
   }
-  for (const [i, symbol] of symbols.entries()) lengths[symbol] = depths[i]!;
+  symbols.forEach((symbol, i) => {
+    lengths[symbol] = depths[i]!;
+  });
   return lengths;
 }
 

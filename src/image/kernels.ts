@@ -28,10 +28,11 @@ interface Kernels {
   planes(pixels: number, count: number, tables: number, first: number, second: number, third: number): void;
   plain(pixels: number, stride: number, rows: number, out: number): void;
   paeth(pixels: number, stride: number, rows: number, out: number): void;
-  countSymbols(from: number, end: number, counts: number): void;
+  countSymbols(from: number, end: number, counts: number, symbols: number): void;
   encode(from: number, end: number, codes: number, held: number, count: number, out: number): number;
   adler(from: number, end: number, sum: number): number;
   crc(from: number, end: number, sum: number, tables: number): number;
+  tint(pixels: number, labels: number, width: number, rows: number, below: number, kinds: number, tables: number): void;
   highest(scores: number, classes: number, plane: number, out: number): void;
   enlarge(
     scores: number,

@@ -4,6 +4,7 @@ import { PixelwiseError } from '../errors.js';
 import { canvasPng, dimInk, emptyStrip, fill, ink, write, zoomFor } from './canvas.js';
 import { glyphHeight, glyphWidth } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
+import { kernelsFor } from './kernels.js';
 import type { Color, Palette } from './palette.js';
 import type { Picture, Size } from './picture.js';
 
@@ -37,45 +38,47 @@ export async function overlay(picture: Picture, labels: LabelMap, options: Overl
   const height = picture.height + (legend?.height ?? 0);
   const data = new Uint8Array(width * height * 3);
   data.set(picture.data);
-  tintRows(data, labels.data, width, picture.height, options);
+  new Tinter(options).tint(data.subarray(0, picture.data.length), labels.data, width);
   if (legend) data.set(legend.data, picture.data.length);
   return canvasPng({ width, height, data });
 }
 
-/**
- * Mixes the colours into full rows of pixels, in place; pixels at a border between two labels become lighter, so that equal
- * tints stay apart.
- *
- * @param labels of the same rows, and of the one below where there is one
- */
-export function tintRows(
-  data: Uint8Array,
-  labels: Uint8Array,
-  width: number,
-  height: number,
-  { opacity = 0.55, palette, classes }: OverlayOptions,
-): void {
-  const background = classes.indexOf('background');
-  const below = labels.length / width;
-  const border = mixed(ink, Math.min(1, opacity + 0.25));
-  // Made when a label is first met; null for one that leaves pixels as they are.
-  const tints: (Uint8Array | null | undefined)[] = [];
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const label = labels[i] as number;
-      const isBorder = (x + 1 < width && labels[i + 1] !== label) || (y + 1 < below && labels[i + width] !== label);
-      let tint = tints[label];
-      if (tint === undefined) {
-        const isBare = label === background || label === voidLabel;
-        tint = isBare ? null : mixed(palette[label] ?? ink, opacity);
-        tints[label] = tint;
-      }
-      if (isBorder) tint = border;
-      if (tint === null) continue;
-      const at = 3 * i;
-      data[at] = tint[data[at] as number] as number;
-      data[at + 1] = tint[256 + (data[at + 1] as number)] as number;
-      data[at + 2] = tint[512 + (data[at + 2] as number)] as number;
+/** Pixels that are painted at a time: they stay in the processor's cache, and the kernel's memory small. */
+const pixelsAtOnce = 2 ** 16;
+
+/** Mixes labels' colors into pixels; pixels at a border between two labels become lighter, so that equal tints stay apart. */
+export class Tinter {
+  /** Which of the tables is a label's, 0 for one that leaves pixels as they are. */
+  readonly #kinds: Uint8Array;
+  /** Of borders, of the palette, of labels without a color. */
+  readonly #tables: Uint8Array;
+
+  constructor({ opacity = 0.55, palette, classes }: OverlayOptions) {
+    const colors = palette.slice(0, voidLabel).map((color) => mixed(color, opacity));
+    const tables = [mixed(ink, Math.min(1, opacity + 0.25)), ...colors, mixed(ink, opacity)];
+    this.#tables = Uint8Array.from(tables.flatMap((table) => [...table]));
+    this.#kinds = Uint8Array.from({ length: 256 }, (_, label) => Math.min(label, colors.length) + 1);
+    const background = classes.indexOf('background');
+    if (background >= 0) this.#kinds[background] = 0;
+    this.#kinds[voidLabel] = 0;
+  }
+
+  /**
+   * Tints full rows in place.
+   *
+   * @param labels of the same rows, and of the one below where there is one
+   */
+  tint(data: Uint8Array, labels: Uint8Array, width: number): void {
+    const height = data.length / (3 * width);
+    const step = Math.max(1, Math.floor(pixelsAtOnce / width));
+    for (let y = 0; y < height; y += step) {
+      const rows = Math.min(step, height - y);
+      const pixels = data.subarray(3 * y * width, 3 * (y + rows) * width);
+      const own = labels.subarray(y * width, (y + rows + 1) * width);
+      const { kernels, places, bytes } = kernelsFor([pixels, own, this.#kinds, this.#tables]);
+      const [at = 0, atLabels = 0, kinds = 0, tables = 0] = places;
+      kernels.tint(at, atLabels, width, rows, own.length > rows * width ? 1 : 0, kinds, tables);
+      pixels.set(bytes.subarray(at, at + pixels.length));
     }
   }
 }

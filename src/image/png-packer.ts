@@ -10,7 +10,8 @@ import { kernelsFor } from './kernels.js';
 /** RFC 1951: bytes, the end of a block, and lengths. */
 const symbols = 286;
 const endOfBlock = 256;
-const longestCode = 15;
+/** Of the 15 bits that a code may have; four codes and a byte then fit 64. */
+const longestCode = 14;
 /** RFC 1950: deflate with a window of 32 KB, the fastest of compressions. */
 const zlibHeader = [0x78, 0x01];
 /** A block that is the last, empty and as it is. */
@@ -72,7 +73,7 @@ export class PngPacker {
     const height = rows.length / stride;
     const size = rows.length + height;
     const { kernels, places, bytes } = kernelsFor([
-      ...[new Uint32Array(symbols), new Uint32Array(symbols), crcTables],
+      ...[new Uint32Array(2 * symbols), new Uint32Array(symbols), crcTables],
       ...[stride + rows.length, size, 4 * size + 512],
     ]);
     const [counts = 0, codes = 0, tables = 0, pixels = 0, filtered = 0, out = 0] = places;
@@ -80,9 +81,10 @@ export class PngPacker {
     bytes.set(rows, pixels + stride);
     kernels[this.#filter](pixels + stride, stride, height, filtered);
     const end = filtered + size;
-    kernels.countSymbols(filtered, end, counts);
+    kernels.countSymbols(filtered, end, counts, symbols);
     const numbers = new Uint32Array(bytes.buffer);
-    const found = numbers.subarray(counts / 4, counts / 4 + symbols);
+    const others = counts / 4 + symbols;
+    const found = numbers.slice(counts / 4, others).map((count, i) => count + numbers[others + i]!);
     found[endOfBlock] = 1;
     const lengths = codeLengths(found, longestCode);
     numbers.set(codesOf(lengths), codes / 4);

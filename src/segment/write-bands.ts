@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { FilePath } from '../files.js';
-import { legendStrip, tintRows } from '../image/overlay.js';
+import { legendStrip, Tinter } from '../image/overlay.js';
 import type { Size } from '../image/picture.js';
 import { createPng, type PngRows } from '../image/png-rows.js';
 import type { ModelDescription } from '../weights/model.js';
@@ -31,7 +31,7 @@ class OverlayRows {
   readonly #png: PngRows;
   readonly #size: Size;
   readonly #model: ModelDescription;
-  readonly #opacity: { readonly opacity?: number };
+  readonly #tinter: Tinter;
   #pixels: Uint8Array = new Uint8Array(0);
   #labels: Uint8Array = new Uint8Array(0);
 
@@ -39,13 +39,13 @@ class OverlayRows {
     this.#png = png;
     this.#size = size;
     this.#model = model;
-    this.#opacity = opacity === undefined ? {} : { opacity };
+    this.#tinter = new Tinter({ ...model, ...(opacity !== undefined && { opacity }) });
   }
 
   async #paint(pixels: Uint8Array, labels: Uint8Array, rows: number): Promise<void> {
     const { width } = this.#size;
     const painted = pixels.subarray(0, rows * width * 3);
-    tintRows(painted, labels, width, rows, { ...this.#model, ...this.#opacity });
+    this.#tinter.tint(painted, labels, width);
     await this.#png.write(painted);
   }
 
@@ -84,6 +84,17 @@ function* parts({ top, height, pixels, labels }: LabelBand, width: number): Gene
   }
 }
 
+/** Adds the pixels of each label. They come in runs: a sum that waits for the one before takes longer. */
+function countLabels(labels: Uint8Array, counts: Float64Array): void {
+  let [last, from] = [labels[0]!, 0];
+  for (let i = 1; i < labels.length; i++) {
+    if (labels[i] === last) continue;
+    counts[last] = counts[last]! + i - from;
+    [last, from] = [labels[i]!, i];
+  }
+  counts[last] = counts[last]! + labels.length - from;
+}
+
 /**
  * Writes mask and overlay while the bands come.
  *
@@ -109,7 +120,7 @@ export async function writeBands(
     for await (const band of bands) {
       for (const part of parts(band, size.width)) {
         const { labels } = part;
-        for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
+        countLabels(labels, counts);
         await Promise.all([mask?.write(labels), painting?.add(part)]);
         // The caller's timers come between.
         await setImmediate();
