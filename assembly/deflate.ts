@@ -71,13 +71,14 @@ export function plain(pixels: usize, stride: usize, rows: u32, out: usize): void
   }
 }
 
-/** How often the byte before `at` comes again from there on, as far as one code can say; 0 where that is less than 3 times. */
+/** Shorter runs are said byte by byte: as equal bytes are frequent, that takes hardly more bits, and less time. */
+const SHORTEST: usize = 4;
+
+/** How often the byte before `at` comes again from there on, as far as one code can say. Reads up to 16 bytes beyond the end. */
 // @ts-ignore: decorator
 @inline
 function runAt(at: usize, end: usize): usize {
-  const four = load<u32>(at - 1);
-  if (four != rotl<u32>(four, 8)) return 0;
-  const same = i8x16.splat(<i8>four);
+  const same = i8x16.splat(load<i8>(at - 1));
   const most = min<usize>(end - at, 258);
   let run: usize = 0;
   while (run < most) {
@@ -88,8 +89,21 @@ function runAt(at: usize, end: usize): usize {
     }
     run += 16;
   }
-  run = min<usize>(run, most);
-  return run < 3 ? 0 : run;
+  return min<usize>(run, most);
+}
+
+/** How many bytes from `at` on come before one that begins a run of the byte before it; at most 16. Reads a byte before and 31 beyond. */
+// @ts-ignore: decorator
+@inline
+function singleBytes(at: usize, first: usize, end: usize): usize {
+  // The first has none before it.
+  if (at == first) return 1;
+  const low = i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(at - 1)));
+  const high = i8x16.bitmask(i8x16.eq(v128.load(at, 16), v128.load(at, 15)));
+  let equal = <u32>low | (<u32>high << 16);
+  equal &= equal >> 1;
+  equal &= equal >> 2;
+  return min<usize>(end - at, <usize>ctz<u32>(equal | 0x10000));
 }
 
 /** The bits beyond the symbol that tell lengths from `3 + over` on apart. */
@@ -109,17 +123,6 @@ function symbolOf(over: u32): u32 {
   return 257 + (bits << 2) + (over >> bits);
 }
 
-/** Whether none of the sixteen bytes from `at` on begins a run of the byte before it. */
-// @ts-ignore: decorator
-@inline
-function hasNoRun(at: usize): bool {
-  const own = v128.load(at);
-  const next = v128.load(at, 1);
-  const first = i8x16.eq(own, v128.load(at - 1));
-  const third = i8x16.eq(v128.load(at, 2), next);
-  return !v128.any_true(v128.and(v128.and(first, third), i8x16.eq(next, own)));
-}
-
 // @ts-ignore: decorator
 @inline
 function add(counts: usize, symbol: u32): void {
@@ -129,21 +132,26 @@ function add(counts: usize, symbol: u32): void {
 
 /**
  * Adds to counts[symbol] (u32) how often each symbol says what lies from `from` to `end`. There are two lists of `symbols` counts, to be
- * summed: an addition that waits for the one before takes longer. Reads a byte before and 18 beyond.
+ * summed: an addition that waits for the one before takes longer. Reads a byte before and 31 beyond.
  */
 export function countSymbols(from: usize, end: usize, counts: usize, symbols: u32): void {
   const others = counts + (<usize>symbols << 2);
   for (let at = from; at < end; ) {
-    if (at > from && at + 16 <= end && hasNoRun(at)) {
-      for (const stop = at + 16; at < stop; at += 2) {
-        add(counts, load<u8>(at));
-        add(others, load<u8>(at, 1));
-      }
-      continue;
+    const stop = at + singleBytes(at, from, end);
+    const isRun = stop < at + 16 && stop < end && stop > from;
+    for (; at + 2 <= stop; at += 2) {
+      add(counts, load<u8>(at));
+      add(others, load<u8>(at, 1));
     }
-    const run = at > from ? runAt(at, end) : 0;
-    add(counts, run > 0 ? symbolOf(<u32>run - 3) : <u32>load<u8>(at));
-    at += run > 0 ? run : 1;
+    if (at < stop) add(counts, load<u8>(at++));
+    if (!isRun) continue;
+    const run = runAt(at, end);
+    if (run < SHORTEST) {
+      add(counts, load<u8>(at++));
+    } else {
+      add(counts, symbolOf(<u32>run - 3));
+      at += run;
+    }
   }
 }
 
@@ -158,37 +166,48 @@ export function encode(from: usize, end: usize, codes: usize, held: u32, count: 
   let bits = <u64>held;
   let n = <u64>count;
   for (let at = from; at < end; ) {
+    const stop = at + singleBytes(at, from, end);
+    const isRun = stop < at + 16 && stop < end && stop > from;
     // Up to seven bits wait, and four codes have up to 56.
-    if (at > from && at + 16 <= end && hasNoRun(at)) {
-      for (const stop = at + 16; at < stop; at += 4) {
-        const a = <u64>load<u32>(codes + (<usize>load<u8>(at) << 2));
-        const b = <u64>load<u32>(codes + (<usize>load<u8>(at, 1) << 2));
-        const c = <u64>load<u32>(codes + (<usize>load<u8>(at, 2) << 2));
-        const d = <u64>load<u32>(codes + (<usize>load<u8>(at, 3) << 2));
-        const two = (a >> 16) + (b >> 16);
-        const first = (a & 0xffff) | ((b & 0xffff) << (a >> 16));
-        const second = (c & 0xffff) | ((d & 0xffff) << (c >> 16));
-        bits |= (first | (second << two)) << n;
-        n += two + (c >> 16) + (d >> 16);
-        store<u64>(out, bits);
-        out += <usize>(n >> 3);
-        bits >>= n & 56;
-        n &= 7;
+    for (; at + 4 <= stop; at += 4) {
+      const a = <u64>load<u32>(codes + (<usize>load<u8>(at) << 2));
+      const b = <u64>load<u32>(codes + (<usize>load<u8>(at, 1) << 2));
+      const c = <u64>load<u32>(codes + (<usize>load<u8>(at, 2) << 2));
+      const d = <u64>load<u32>(codes + (<usize>load<u8>(at, 3) << 2));
+      const two = (a >> 16) + (b >> 16);
+      const first = (a & 0xffff) | ((b & 0xffff) << (a >> 16));
+      const second = (c & 0xffff) | ((d & 0xffff) << (c >> 16));
+      bits |= (first | (second << two)) << n;
+      n += two + (c >> 16) + (d >> 16);
+      store<u64>(out, bits);
+      out += <usize>(n >> 3);
+      bits >>= n & 56;
+      n &= 7;
+    }
+    for (; at < stop; at++) {
+      const code = <u64>load<u32>(codes + (<usize>load<u8>(at) << 2));
+      bits |= (code & 0xffff) << n;
+      n += code >> 16;
+    }
+    if (isRun) {
+      const run = runAt(at, end);
+      const over = <u32>run - 3;
+      const isLong = run >= SHORTEST;
+      const code = <u64>load<u32>(codes + (<usize>(isLong ? symbolOf(over) : <u32>load<u8>(at)) << 2));
+      store<u64>(out, bits);
+      out += <usize>(n >> 3);
+      bits >>= n & 56;
+      n &= 7;
+      bits |= (code & 0xffff) << n;
+      n += code >> 16;
+      at += isLong ? run : 1;
+      if (isLong) {
+        const extra = extraBits(over);
+        bits |= <u64>(over & ((<u32>1 << extra) - 1)) << n;
+        // The one distance, 1, is a bit that is not set.
+        n += <u64>extra + 1;
       }
-      continue;
     }
-    const run = at > from ? runAt(at, end) : 0;
-    const over = <u32>run - 3;
-    const code = <u64>load<u32>(codes + (<usize>(run > 0 ? symbolOf(over) : <u32>load<u8>(at)) << 2));
-    bits |= (code & 0xffff) << n;
-    n += code >> 16;
-    if (run > 0) {
-      const extra = extraBits(over);
-      bits |= <u64>(over & ((<u32>1 << extra) - 1)) << n;
-      // The one distance, 1, is a bit that is not set.
-      n += <u64>extra + 1;
-    }
-    at += run > 0 ? run : 1;
     store<u64>(out, bits);
     out += <usize>(n >> 3);
     bits >>= n & 56;

@@ -56,7 +56,7 @@ export class Tinter {
   constructor({ opacity = 0.55, palette, classes }: OverlayOptions) {
     const colors = palette.slice(0, voidLabel).map((color) => mixed(color, opacity));
     const tables = [mixed(ink, Math.min(1, opacity + 0.25)), ...colors, mixed(ink, opacity)];
-    this.#tables = Uint8Array.from(tables.flatMap((table) => [...table]));
+    this.#tables = new Uint8Array(Buffer.concat(tables));
     this.#kinds = Uint8Array.from({ length: 256 }, (_, label) => Math.min(label, colors.length) + 1);
     const background = classes.indexOf('background');
     if (background >= 0) this.#kinds[background] = 0;
