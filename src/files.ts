@@ -187,9 +187,7 @@ export async function growFile(file: FilePath): Promise<GrowingFile> {
     forget();
     throw fileError('write', path, cause);
   };
-  // Renaming would find it too, but only after all the work.
-  if ((await stat(path).catch(() => undefined))?.isDirectory()) refuse({ code: 'EISDIR' });
-  const handle = await open(part, 'wx').catch(refuse);
+  const [found, handle] = await Promise.all([stat(path).catch(() => undefined), open(part, 'wx').catch(refuse)]);
   const discard = async (): Promise<void> => {
     if (isDone) return;
     isDone = true;
@@ -197,6 +195,11 @@ export async function growFile(file: FilePath): Promise<GrowingFile> {
     await rm(part, { force: true }).catch(() => undefined);
     forget();
   };
+  // Renaming would find it too, but only after all the work.
+  if (found?.isDirectory()) {
+    await discard();
+    refuse({ code: 'EISDIR' });
+  }
   const complete = async (): Promise<void> => {
     if (!isOpen) return;
     try {

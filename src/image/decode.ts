@@ -84,18 +84,20 @@ export async function openRows(
       throw await decodeError(name, encoded, maxPixels, cause);
     }
   };
+  const heldPixels = options.heldPixels ?? defaultHeldPixels;
+  // Its size is enough to begin with: the network can be compiled for it while it is decoded. One that is too large to be held is
+  // refused here before it is decoded.
+  const held = named(() => toPicture(upright(encoded, Math.max(1, Math.min(maxPixels, heldPixels)))));
+  held.catch(() => undefined);
   const { width, height } = await named(async () => (await open(encoded, maxPixels).metadata()).autoOrient);
   if (width * height > maxPixels) throw await decodeError(name, encoded, maxPixels, undefined);
   const pages = await pageCount(encoded);
   const known = { width, height, ...(pages > 1 && { pages }) };
-  if (width * height <= (options.heldPixels ?? defaultHeldPixels)) {
-    // Its size is enough to begin with: the network can be compiled for it while it is decoded.
-    const picture = named(() => toPicture(upright(encoded, maxPixels)));
-    picture.catch(() => undefined);
+  if (width * height <= heldPixels) {
     return {
       ...known,
-      rows: async (top, count) => rowsOf(await picture).rows(top, count),
-      resized: async (size) => rowsOf(await picture).resized(size),
+      rows: async (top, count) => rowsOf(await held).rows(top, count),
+      resized: async (size) => rowsOf(await held).resized(size),
     };
   }
   return {

@@ -59,8 +59,8 @@ export function reducedTo(size: Size, longSide: number): Size {
   };
 }
 
-/** Pixels that are painted, counted or enlarged before other work gets its turn: some milliseconds. */
-const pixelsAtOnce = 2 ** 14;
+/** Pixels that are painted, packed, counted or enlarged before other work gets its turn: some milliseconds. */
+const pixelsAtOnce = 2 ** 16;
 
 /** Rows of this width that are worked on before other work gets its turn. */
 export const rowsAtOnce = (width: number): number => Math.max(1, Math.floor(pixelsAtOnce / width));

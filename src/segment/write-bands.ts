@@ -114,8 +114,12 @@ export async function writeBands(
     return png;
   };
   try {
-    const mask = maskFile === undefined ? undefined : await begin(maskFile, size.width, model.palette);
-    const overlay = overlayFile === undefined ? undefined : await begin(overlayFile, size.width);
+    const beginning = [
+      maskFile === undefined ? undefined : begin(maskFile, size.width, model.palette),
+      overlayFile === undefined ? undefined : begin(overlayFile, size.width),
+    ] as const;
+    await Promise.allSettled(beginning);
+    const [mask, overlay] = await Promise.all(beginning);
     const painting = overlay && new OverlayRows(overlay, size, model, opacity);
     for await (const band of bands) {
       for (const part of parts(band, size.width)) {
