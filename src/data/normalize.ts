@@ -10,9 +10,15 @@ import type { Preprocessing } from '../image/preprocessing.js';
 /** The plane of the red, green and blue byte; each order is its own inverse. */
 const channelsOf = { RGB: [0, 1, 2], BGR: [2, 1, 0] } as const;
 
+/** By preprocessing, of which there are few. */
+const known = new WeakMap<Preprocessing, Float32Array>();
+
 /** The 256 input values of the red, then of the green, then of the blue byte; each step is rounded to float32 as PyTorch and NumPy do. */
 function inputValues(p: Preprocessing): Float32Array {
+  const made = known.get(p);
+  if (made) return made;
   const values = new Float32Array(3 * 256);
+  known.set(p, values);
   channelsOf[p.order].forEach((channel, color) => {
     const mean = Math.fround(p.mean[channel] as number);
     const std = Math.fround(p.std[channel] as number);

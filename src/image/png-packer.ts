@@ -67,18 +67,19 @@ export class PngPacker {
     this.#above = new Uint8Array(stride);
   }
 
-  /** A chunk with further full rows: a block with codes of its own, so that a few hundred kilobytes are worth one. */
-  chunk(rows: Uint8Array): Uint8Array {
+  /** A chunk with further full rows, in parts: a block with codes of its own, so that a few hundred kilobytes are worth one. */
+  chunk(parts: readonly Uint8Array[]): Uint8Array {
     const stride = this.#stride;
-    const height = rows.length / stride;
-    const size = rows.length + height;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const height = length / stride;
+    const size = length + height;
     const { kernels, places, bytes } = kernelsFor([
       ...[new Uint32Array(2 * symbols), new Uint32Array(symbols), crcTables],
-      ...[stride + rows.length, size, 4 * size + 512],
+      ...[stride + length, size, 4 * size + 512],
     ]);
     const [counts = 0, codes = 0, tables = 0, pixels = 0, filtered = 0, out = 0] = places;
     bytes.set(this.#above, pixels);
-    bytes.set(rows, pixels + stride);
+    for (let i = 0, at = pixels + stride; i < parts.length; at += parts[i++]!.length) bytes.set(parts[i]!, at);
     kernels[this.#filter](pixels + stride, stride, height, filtered);
     const end = filtered + size;
     kernels.countSymbols(filtered, end, counts, symbols);
@@ -93,7 +94,7 @@ export class PngPacker {
     bytes.set(head, out);
     const last = kernels.encode(filtered, end, codes, header.held, header.count, out + head.length);
     this.#sum = kernels.adler(filtered, end, this.#sum);
-    this.#above = rows.slice(rows.length - stride);
+    this.#above = bytes.slice(pixels + length, pixels + length + stride);
     this.#start = [];
     const chunk = bytes.slice(out, last + 4);
     const view = new DataView(chunk.buffer);

@@ -47,7 +47,9 @@ function expectRestored(data: Uint8Array, stride: number, channels: 1 | 3, rowsO
   const chunks: Uint8Array[] = [];
   for (let y = 0, n = 0; y < data.length / stride; n++) {
     const rows = rowsOfChunks[n % rowsOfChunks.length]!;
-    chunks.push(packer.chunk(data.subarray(y * stride, (y + rows) * stride)));
+    chunks.push(
+      packer.chunk([data.subarray(y * stride, (y + 1) * stride), data.subarray((y + 1) * stride, (y + rows) * stride)]),
+    );
     y += rows;
   }
   const restored = unfiltered(unpacked(chunks, packer.end()), stride, channels);
