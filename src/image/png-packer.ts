@@ -35,6 +35,11 @@ class BitWriter {
   }
 }
 
+/** Sixteen codes of four bits are the numbers themselves, the highest bit first. */
+const turned = Uint8Array.from({ length: 16 }, (_, n) =>
+  [0, 1, 2, 3].reduce((sum, bit) => sum | (((n >> bit) & 1) << (3 - bit)), 0),
+);
+
 /** What comes before the codes of a block: the lengths of all codes, four bits each, and one distance, of one bit. */
 function blockHeader(lengths: Uint8Array): BitWriter {
   const header = new BitWriter();
@@ -45,10 +50,8 @@ function blockHeader(lengths: Uint8Array): BitWriter {
   header.put(19 - 4, 4);
   // Section 3.2.7: three ways to say repetitions, which are not used, then 0 to 15 in an order that does not matter here.
   for (let i = 0; i < 19; i++) header.put(i < 3 ? 0 : 4, 3);
-  for (const length of [...lengths, 1]) {
-    // Sixteen codes of four bits are the numbers themselves, the highest bit first.
-    for (const bit of [8, 4, 2, 1]) header.put(length & bit ? 1 : 0, 1);
-  }
+  for (const length of lengths) header.put(turned[length]!, 4);
+  header.put(turned[1]!, 4);
   return header;
 }
 
@@ -85,7 +88,8 @@ export class PngPacker {
     kernels.countSymbols(filtered, end, counts, symbols);
     const numbers = new Uint32Array(bytes.buffer);
     const others = counts / 4 + symbols;
-    const found = numbers.slice(counts / 4, others).map((count, i) => count + numbers[others + i]!);
+    const found = numbers.slice(counts / 4, others);
+    for (let i = 0; i < symbols; i++) found[i] = found[i]! + numbers[others + i]!;
     found[endOfBlock] = 1;
     const lengths = codeLengths(found, longestCode);
     numbers.set(codesOf(lengths), codes / 4);
