@@ -1,10 +1,11 @@
 /** @file The colour map, the bitmap font and the overlay. */
 
+import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { camvid, voc } from '../../src/data/classes.js';
 import { textPixels } from '../../src/image/font.js';
-import { overlay } from '../../src/image/overlay.js';
+import { overlay, Tinter } from '../../src/image/overlay.js';
 import { vocPalette } from '../../src/image/palette.js';
 
 describe('the VOC colour map', () => {
@@ -91,5 +92,52 @@ describe('overlay', () => {
     await expect(overlay(picture, { width: 40, height: 60, data: labels.data }, voc)).rejects.toMatchObject({
       code: 'ERR_SHAPE',
     });
+  });
+});
+
+describe('tinted rows', () => {
+  it('follow the rule at every width, with the row below and without', () => {
+    const palette = vocPalette(5);
+    const classes = ['background', 'a', 'b', 'c', 'd'];
+    const mixed = (value: number, color: number, share: number) => Math.round(value * (1 - share) + color * share);
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 80 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 0, max: 1 }),
+        fc.constantFrom(0, 0.3, 1),
+        fc.array(fc.tuple(fc.constantFrom(0, 1, 2, 4, 7, 254, 255), fc.integer({ min: 1, max: 90 })), { minLength: 1 }),
+        (width, height, below, opacity, runs) => {
+          const of = runs.flatMap(([label, length]) => new Array<number>(length).fill(label));
+          const labels = Uint8Array.from({ length: width * (height + below) }, (_, i) => of[i % of.length]!);
+          const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7919) >> 4);
+          const expected = data.map((value, i) => {
+            const at = Math.floor(i / 3);
+            const label = labels[at]!;
+            const [right, under] = [at % width < width - 1 ? labels[at + 1] : label, labels[at + width] ?? label];
+            if (right !== label || under !== label) return mixed(value, 235, Math.min(1, opacity + 0.25));
+            if (label === 0 || label === 255) return value;
+            return mixed(value, palette[label]?.[i % 3] ?? 235, opacity);
+          });
+          new Tinter({ palette, classes, opacity }).tint(data, labels, width);
+          expect(Buffer.compare(data, expected)).toBe(0);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('are the same in several pieces', () => {
+    const [width, height] = [400, 500];
+    const labels = Uint8Array.from({ length: width * height }, (_, i) => Math.floor(i / 700) % 3);
+    const data = new Uint8Array(3 * width * height).fill(100);
+    const tinter = new Tinter({ palette: vocPalette(3), classes: ['a', 'b', 'c'] });
+    const rows = Array.from({ length: height }, (_, y) => {
+      const row = data.slice(0, 3 * width);
+      tinter.tint(row, labels.subarray(y * width, (y + 2) * width), width);
+      return row;
+    });
+    tinter.tint(data, labels, width);
+    expect(Buffer.compare(data, Buffer.concat(rows))).toBe(0);
   });
 });
