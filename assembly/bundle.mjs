@@ -16,6 +16,7 @@ const outside = [/^(sharp|onnxruntime-node|koffi|h5wasm)/, /\/cli\/main\.js$/, /
 const places = [
   ['/engine/thread.js', "'./node-worker.js'", "'../engine/node-worker.cjs'"],
   ['/image/resample-kernel.js', "'./'", "'../image/'"],
+  ['/image/paint-kernel.js', "'./'", "'../image/'"],
 ];
 
 const ownPlaces = {

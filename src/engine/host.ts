@@ -5,10 +5,10 @@ import type { AnySizeGraph } from '../graph/any-size.js';
 import type { Graph } from '../graph/ir.js';
 import type { WrittenModel } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
-import { enlargedLabels } from '../surgery/enlarged-labels.js';
 import type { Backend, Session, SessionOptions } from './backend.js';
 import type { Opening } from './backends.js';
 import type { Labeling, Place } from './engine.js';
+import { enlargedLabels } from './enlarged-labels.js';
 import {
   isKeptAs,
   type KeptGraph,

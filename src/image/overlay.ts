@@ -4,7 +4,8 @@ import { PixelwiseError } from '../errors.js';
 import { canvasPng, dimInk, emptyStrip, fill, ink, write, zoomFor } from './canvas.js';
 import { glyphHeight, glyphWidth } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
-import type { Color, Palette } from './palette.js';
+import { countLabels, tintPixels } from './paint-kernel.js';
+import type { Palette } from './palette.js';
 import type { Picture, Size } from './picture.js';
 
 export interface OverlayOptions {
@@ -56,44 +57,16 @@ export function tintRows(
   { opacity = 0.55, palette, classes }: OverlayOptions,
 ): void {
   const background = classes.indexOf('background');
-  const below = labels.length / width;
-  const border = mixed(ink, Math.min(1, opacity + 0.25));
-  // Made when a label is first met; null for one that leaves pixels as they are.
-  const tints: (Uint8Array | null | undefined)[] = [];
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      const label = labels[i] as number;
-      const isBorder = (x + 1 < width && labels[i + 1] !== label) || (y + 1 < below && labels[i + width] !== label);
-      let tint = tints[label];
-      if (tint === undefined) {
-        const isBare = label === background || label === voidLabel;
-        tint = isBare ? null : mixed(palette[label] ?? ink, opacity);
-        tints[label] = tint;
-      }
-      if (isBorder) tint = border;
-      if (tint === null) continue;
-      const at = 3 * i;
-      data[at] = tint[data[at] as number] as number;
-      data[at + 1] = tint[256 + (data[at + 1] as number)] as number;
-      data[at + 2] = tint[512 + (data[at + 2] as number)] as number;
-    }
-  }
-}
-
-/** What becomes of every value of red, then of green, then of blue, when a share of a color is mixed in. */
-function mixed(color: Color, share: number): Uint8Array {
-  const out = new Uint8Array(3 * 256);
-  for (let i = 0; i < out.length; i++) out[i] = Math.round((i & 255) * (1 - share) + color[i >> 8]! * share);
-  return out;
+  const border = { color: ink, share: Math.min(1, opacity + 0.25) };
+  const tintOf = (label: number) =>
+    label === background || label === voidLabel ? undefined : { color: palette[label] ?? ink, share: opacity };
+  tintPixels(data, labels, width, height, tintOf, border);
 }
 
 /** Pixels by label. */
 function countsOf(labels: LabelMap): Float64Array {
   const counts = new Float64Array(256);
-  for (let i = 0; i < labels.data.length; i++) {
-    const label = labels.data[i] as number;
-    counts[label] = (counts[label] as number) + 1;
-  }
+  countLabels(labels.data, counts);
   return counts;
 }
 

@@ -5,14 +5,13 @@ import { pipeline } from 'node:stream/promises';
 import { createDeflate, type Deflate } from 'node:zlib';
 import { crc32 } from '../crc32.js';
 import { type FilePath, type GrowingFile, growFile } from '../files.js';
+import { subFiltered } from './paint-kernel.js';
 import type { Palette } from './palette.js';
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** Color types of the PNG specification (third edition, table 9). */
 const trueColor = 2;
 const indexed = 3;
-/** Filter types (section 9.2): a row as it is, or the differences to the pixel on the left. */
-const filters = { none: 0, sub: 1 } as const;
 /** Indices compress well; true color is most of the time, and gains little above this level. */
 const levels = { indexed: 6, trueColor: 3 } as const;
 
@@ -34,6 +33,15 @@ function header(width: number, height: number, color: number): Uint8Array {
   view.setUint32(4, height);
   out.set([8, color], 8);
   return chunk('IHDR', out);
+}
+
+/** Rows with filter type 0 (section 9.2): a row as it is. */
+function unfiltered(rows: Uint8Array, stride: number): Uint8Array {
+  const out = new Uint8Array(rows.length + rows.length / stride);
+  for (let from = 0, at = 1; from < rows.length; from += stride, at += stride + 1) {
+    out.set(rows.subarray(from, from + stride), at);
+  }
+  return out;
 }
 
 /** A PNG that grows; see `createPng`. */
@@ -61,16 +69,9 @@ export class PngRows {
 
   /** Further full rows: an index or three bytes per pixel. */
   async write(rows: Uint8Array): Promise<void> {
-    const [stride, channels] = [this.#stride, this.#channels];
-    const out = new Uint8Array(rows.length + rows.length / stride);
+    const stride = this.#stride;
     this.#rows += rows.length / stride;
-    for (let from = 0, at = 0; from < rows.length; from += stride, at += stride + 1) {
-      out[at] = channels === 1 ? filters.none : filters.sub;
-      const row = rows.subarray(from, from + stride);
-      out.set(row, at + 1);
-      if (channels === 1) continue;
-      for (let i = stride - 1; i >= channels; i--) out[at + 1 + i] = row[i]! - row[i - channels]!;
-    }
+    const out = this.#channels === 1 ? unfiltered(rows, stride) : subFiltered(rows, stride, this.#channels);
     if (!this.#deflate.write(out)) await Promise.race([once(this.#deflate, 'drain'), this.#written]);
   }
 

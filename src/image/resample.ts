@@ -102,9 +102,8 @@ export function resamplePicture(picture: Picture, vertical: Axis, horizontal: Ax
     const weights = rows.weights.subarray(y * rows.taps, end * rows.taps);
     const sizes = [columns.first, columns.weights, first, weights].map((block) => block.byteLength);
     const made = (end - y) * row;
-    const { kernels, places } = kernelsFor([...sizes, source.length, (bottom - top) * row, made]);
+    const { kernels, memory: buffer, places } = kernelsFor([...sizes, source.length, (bottom - top) * row, made]);
     const [atColumns = 0, atTaps = 0, atRows = 0, atWeights = 0, atSource = 0, atNarrowed = 0, out = 0] = places;
-    const { buffer } = kernels.memory;
     const numbers = new Int32Array(buffer);
     numbers.set(columns.first, atColumns / 4);
     numbers.set(columns.weights, atTaps / 4);

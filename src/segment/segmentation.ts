@@ -2,6 +2,7 @@
 
 import { encodeLabelMap } from '../image/index-png.js';
 import { overlay } from '../image/overlay.js';
+import { countLabels } from '../image/paint-kernel.js';
 import type { Picture } from '../image/picture.js';
 import type { ModelDescription } from '../weights/model.js';
 import { type OutlineOptions, outlines, type Polygon } from './polygons.js';
@@ -79,8 +80,7 @@ export class Segmentation {
     this.#picture = picture;
     this.#model = model;
     const counts = new Float64Array(256);
-    // Not for...of: over 100 megapixels the iterator takes two seconds longer.
-    for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
+    countLabels(labels, counts);
     this.classes = classShares(model, counts);
   }
 

@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { FilePath } from '../files.js';
 import { legendStrip, tintRows } from '../image/overlay.js';
+import { countLabels } from '../image/paint-kernel.js';
 import type { Size } from '../image/picture.js';
 import { createPng, type PngRows } from '../image/png-rows.js';
 import type { ModelDescription } from '../weights/model.js';
@@ -109,7 +110,7 @@ export async function writeBands(
     for await (const band of bands) {
       for (const part of parts(band, size.width)) {
         const { labels } = part;
-        for (let i = 0; i < labels.length; i++) counts[labels[i]!] = counts[labels[i]!]! + 1;
+        countLabels(labels, counts);
         await Promise.all([mask?.write(labels), painting?.add(part)]);
         // The caller's timers come between.
         await setImmediate();

@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { enlargedLabels } from '../../src/engine/enlarged-labels.js';
 import { floats } from '../../src/graph/tensor.js';
-import { enlargedLabels } from '../../src/surgery/enlarged-labels.js';
 
 /** Every score of every pixel, the slow way. */
 function byHand(
