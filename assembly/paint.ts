@@ -1,4 +1,22 @@
-/** @file Rows of pixels on their way into PNG files: labels counted, colors mixed in (src/image/overlay.ts), filters (src/image/png-rows.ts). */
+/**
+ * @file Pixels on their way into the network (src/data/normalize.ts), and into PNG files: labels counted, colors mixed in
+ * (src/image/overlay.ts), filters (src/image/png-rows.ts).
+ */
+
+/**
+ * RGB pixels as three planes of numbers.
+ *
+ * @param tables of 256 numbers for red, green and blue
+ */
+export function planes(pixels: usize, count: u32, tables: usize, red: usize, green: usize, blue: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const at = <usize>i << 2;
+    store<f32>(red + at, load<f32>(tables + (<usize>load<u8>(pixels) << 2)));
+    store<f32>(green + at, load<f32>(tables + (<usize>load<u8>(pixels, 1) << 2), 1024));
+    store<f32>(blue + at, load<f32>(tables + (<usize>load<u8>(pixels, 2) << 2), 2048));
+    pixels += 3;
+  }
+}
 
 /** Adds the number of pixels of each label to `counts`, 256 of 32 bits. */
 export function count(labels: usize, pixels: u32, counts: usize): void {

@@ -2,6 +2,7 @@
 
 import { PixelwiseError } from '../errors.js';
 import { type Tensor, tensor } from '../graph/tensor.js';
+import { writePlanes } from '../image/paint-kernel.js';
 import type { Color } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
 import type { Preprocessing } from '../image/preprocessing.js';
@@ -30,7 +31,9 @@ export function toTensor(pictures: readonly Picture[], preprocessing: Preprocess
   const [{ width, height } = { width: 0, height: 0 }] = pictures;
   const plane = width * height;
   const out = new Float32Array(pictures.length * 3 * plane);
-  const tables = channelTables(preprocessing);
+  const order = channelsOf[preprocessing.order];
+  const byOutput = channelTables(preprocessing);
+  const tables = order.map((c) => byOutput[c]!);
   pictures.forEach((picture, n) => {
     if (picture.width !== width || picture.height !== height) {
       throw new PixelwiseError(
@@ -39,31 +42,10 @@ export function toTensor(pictures: readonly Picture[], preprocessing: Preprocess
           `${picture.width} x ${picture.height}. Resize or crop them first.`,
       );
     }
-    writePlanes(
-      picture.data,
-      tables,
-      channelsOf[preprocessing.order],
-      out.subarray(n * 3 * plane, (n + 1) * 3 * plane),
-    );
+    const planes = order.map((c) => out.subarray((n * 3 + c) * plane, (n * 3 + c + 1) * plane));
+    writePlanes(picture.data, tables, planes);
   });
   return tensor('float32', [pictures.length, 3, height, width], out);
-}
-
-/** One picture, in one pass: `tables` belong to the red, green and blue byte, `order` says which plane each fills. */
-function writePlanes(
-  data: Uint8Array,
-  tables: readonly Float32Array[],
-  order: readonly number[],
-  out: Float32Array,
-): void {
-  const plane = out.length / 3;
-  const [red, green, blue] = order.map((channel) => tables[channel]) as [Float32Array, Float32Array, Float32Array];
-  const [r = 0, g = 0, b = 0] = order.map((channel) => channel * plane);
-  for (let i = 0, at = 0; i < plane; i++, at += 3) {
-    out[r + i] = red[data[at] as number] as number;
-    out[g + i] = green[data[at + 1] as number] as number;
-    out[b + i] = blue[data[at + 2] as number] as number;
-  }
 }
 
 /** The byte colour nearest to the mean: what padding must be painted with to become (almost) zero. */

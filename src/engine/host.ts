@@ -213,7 +213,7 @@ export class Host {
   async #openLast(options: SessionOptions): Promise<Ahead | undefined> {
     try {
       const place = await this.#kept();
-      const last = place && (await lastGraph(place));
+      const last = place && lastGraph(place);
       if (!last) return undefined;
       const session = await (await this.#started()).createSession(last.graph.model, [], {
         ...options,

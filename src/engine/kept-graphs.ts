@@ -4,7 +4,8 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { growFile } from '../files.js';
 import type { OptimizedGraph } from './protocol.js';
@@ -54,11 +55,6 @@ export interface KeptGraph {
   readonly graph: OptimizedGraph;
 }
 
-async function readKept(folder: string, name: string): Promise<KeptGraph | undefined> {
-  const graph = read(await readFile(join(folder, name)));
-  return graph && { name, graph };
-}
-
 /** Whether the file under this name is the one of a key. */
 export const isKeptAs = (name: string, place: KeptPlace, key: string): boolean => name === nameOf(place, key);
 
@@ -71,23 +67,34 @@ export async function touchGraph({ folder }: KeptPlace, name: string): Promise<v
 /** What was kept under a key, or undefined where that is nothing, or not what was written. */
 export async function recallGraph(place: KeptPlace, key: string): Promise<OptimizedGraph | undefined> {
   const name = nameOf(place, key);
-  const found = await readKept(place.folder, name).catch(() => undefined);
-  if (found) await touchGraph(place, name);
-  return found?.graph;
+  try {
+    const found = read(await readFile(join(place.folder, name)));
+    if (found) await touchGraph(place, name);
+    return found;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The files of a folder, those used last first. */
-async function filesOf(folder: string): Promise<{ name: string; size: number }[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith(extension));
-  const files = await Promise.all(names.map(async (name) => ({ name, ...(await stat(join(folder, name))) })));
+function filesOf(folder: string): { readonly name: string; readonly size: number }[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(extension));
+  const files = names.map((name) => {
+    const { size, mtimeMs } = statSync(join(folder, name));
+    return { name, size, mtimeMs };
+  });
   return files.sort((a, b) => b.mtimeMs - a.mtimeMs);
 }
 
-/** The graph of this version that was used last, or undefined where there is none, or not what was written. */
-export async function lastGraph({ folder, version }: KeptPlace): Promise<KeptGraph | undefined> {
+/**
+ * The graph of this version that was used last, or undefined where there is none, or not what was written. A process begins with
+ * it: nothing else waits for the thread, and one wait for the disk is shorter than many.
+ */
+export function lastGraph({ folder, version }: KeptPlace): KeptGraph | undefined {
   try {
-    const last = (await filesOf(folder)).find(({ name }) => name.startsWith(prefixOf(version)));
-    return last && (await readKept(folder, last.name));
+    const last = filesOf(folder).find(({ name }) => name.startsWith(prefixOf(version)));
+    const graph = last && read(readFileSync(join(folder, last.name)));
+    return graph && { name: last.name, graph };
   } catch {
     return undefined;
   }
@@ -106,7 +113,7 @@ export async function keepGraph(place: KeptPlace, key: string, graph: OptimizedG
       await file.discard();
     }
     let held = 0;
-    for (const { name, size } of await filesOf(folder)) {
+    for (const { name, size } of filesOf(folder)) {
       held += size;
       if (held > mostBytes) await rm(join(folder, name), { force: true });
     }

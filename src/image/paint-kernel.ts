@@ -1,9 +1,10 @@
-/** @file Counting, tinting and filtering rows of pixels in WebAssembly (assembly/paint.ts). */
+/** @file Taking apart, counting, tinting and filtering rows of pixels in WebAssembly (assembly/paint.ts). */
 
 import { kernelsOf } from '../kernels.js';
 import type { Color } from './palette.js';
 
 interface Kernels {
+  planes(pixels: number, count: number, tables: number, red: number, green: number, blue: number): void;
   count(labels: number, pixels: number, counts: number): void;
   blend(color: number, share: number, out: number): void;
   tint(
@@ -29,6 +30,27 @@ const atOnce = 2 ** 18;
 const labelCount = 256;
 /** Of the three tables of a color. */
 const tableBytes = 3 * 256;
+
+/**
+ * RGB pixels as three planes, red, green and blue.
+ *
+ * @param tables the number of every value of each channel
+ */
+export function writePlanes(pixels: Uint8Array, tables: readonly Float32Array[], planes: readonly Float32Array[]): void {
+  const count = pixels.length / 3;
+  const step = Math.floor(atOnce / 3);
+  for (let i = 0; i < count; i += step) {
+    const some = Math.min(step, count - i);
+    const sizes = [3 * some, 4 * 3 * 256, 4 * some, 4 * some, 4 * some];
+    const { kernels, memory, places } = kernelsFor(sizes);
+    const [at = 0, atTables = 0, ...outs] = places;
+    new Uint8Array(memory).set(pixels.subarray(3 * i, 3 * (i + some)), at);
+    for (const [c, table] of tables.entries()) new Float32Array(memory, atTables + 1024 * c, 256).set(table);
+    const [red = 0, green = 0, blue = 0] = outs;
+    kernels.planes(at, some, atTables, red, green, blue);
+    for (const [c, plane] of planes.entries()) plane.set(new Float32Array(memory, outs[c], some), i);
+  }
+}
 
 /** Adds the number of pixels of each label to `counts` (256). */
 export function countLabels(labels: Uint8Array, counts: Float64Array): void {
