@@ -71,17 +71,15 @@ export interface Loaded {
   keep(): void;
 }
 
-/** Loads a CommonJS file as `require` does. */
+/** Loads a CommonJS file as `require` does; it may not import modules later. */
 export function loadCompiled(file: string): Loaded {
   const require = createRequire(file);
-  // Without it, code that was compiled by hand cannot import: before Node 20.12, and where users cannot be told apart.
-  const importing = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-  if (importing === undefined || process.getuid === undefined) return { exports: require(file), keep: () => undefined };
+  // Where users cannot be told apart, nothing is kept.
+  if (process.getuid === undefined) return { exports: require(file), keep: () => undefined };
   const source = readFileSync(file, 'utf8');
   const cachedData = recall(file, source);
   const script = new vm.Script(Module.wrap(source), {
     filename: file,
-    importModuleDynamically: importing,
     ...(cachedData && { cachedData }),
   });
   const module = { exports: {} };

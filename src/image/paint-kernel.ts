@@ -36,7 +36,11 @@ const tableBytes = 3 * 256;
  *
  * @param tables the number of every value of each channel
  */
-export function writePlanes(pixels: Uint8Array, tables: readonly Float32Array[], planes: readonly Float32Array[]): void {
+export function writePlanes(
+  pixels: Uint8Array,
+  tables: readonly Float32Array[],
+  planes: readonly Float32Array[],
+): void {
   const count = pixels.length / 3;
   const step = Math.floor(atOnce / 3);
   for (let i = 0; i < count; i += step) {

@@ -78,4 +78,16 @@ describe('labels of an enlarged map', () => {
       1, 1, 1, 1,
     ]);
   });
+
+  it('are the same where a map is worked on in parts', () => {
+    const [classes, h, w] = [2, 1200, 500];
+    const scores = Float32Array.from(
+      { length: classes * h * w },
+      (_, i) => Math.sin(i * 0.0137) + Math.cos(i * 0.00071),
+    );
+    const { data } = enlargedLabels(floats([1, classes, h, w], scores), [300, 200], false);
+    const { labels, leads } = byHand(scores, [classes, h, w], [300, 200], false);
+    expect([...data].filter((label, i) => label !== labels[i] && leads[i]! > 1e-5)).toEqual([]);
+    expect(new Set(data)).toEqual(new Set([0, 1]));
+  });
 });

@@ -16,8 +16,11 @@ function half(bits: number): number {
 }
 
 describe('numbers of 16 bits', () => {
-  it('every half is read as what it is, and written back', () => {
-    const { data } = toFloat32(tensor('float16', [all.length], all));
+  it.each([
+    ['at once', [all]],
+    ['a few at a time', Array.from({ length: 64 }, (_, i) => all.subarray(i * 1024, (i + 1) * 1024))],
+  ])('every half is read as what it is, and written back: %s', (_, parts) => {
+    const data = Float32Array.from(parts.flatMap((p) => [...toFloat32(tensor('float16', [p.length], p)).data]));
     for (const bits of all) {
       if (!Object.is(data[bits], half(bits))) expect([bits, data[bits]]).toEqual([bits, half(bits)]);
       if (!Number.isNaN(half(bits)) && numberToHalf(data[bits]!) !== bits) expect(numberToHalf(data[bits]!)).toBe(bits);
