@@ -20,6 +20,7 @@ const modules = [
   },
   { source: 'resample.ts', target: here('../dist/image/resample.wasm'), options: ['--initialMemory', '1'] },
   { source: 'paint.ts', target: here('../dist/image/paint.wasm'), options: ['--initialMemory', '1'] },
+  { source: 'halves.ts', target: here('../dist/segment/halves.wasm'), options: ['--initialMemory', '1'] },
   { source: 'labels.ts', target: here('../dist/engine/labels.wasm'), options: ['--initialMemory', '1'] },
 ];
 

@@ -114,21 +114,8 @@ export function floatData(t: Tensor, name = 'tensor'): Float32Array {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The bits of every half as float32; made for the first model that is stored in halves. */
-let everyHalf: Uint32Array | undefined;
-/** Tensors with fewer elements are not worth the table. */
-const fewHalves = 2 ** 12;
-
-function halvesToFloats(halves: Uint16Array): Float32Array {
-  if (!everyHalf && halves.length < fewHalves) return computedHalves(halves);
-  everyHalf ??= new Uint32Array(computedHalves(Uint16Array.from({ length: 2 ** 16 }, (_, i) => i)).buffer);
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < bits.length; i++) bits[i] = everyHalf[halves[i]!]!;
-  return new Float32Array(bits.buffer);
-}
-
 /** IEEE 754 halves as float32, whose exponent has three more bits and begins 112 lower. */
-function computedHalves(halves: Uint16Array): Float32Array {
+function halvesToFloats(halves: Uint16Array): Float32Array {
   const bits = Uint32Array.from(halves);
   for (let i = 0; i < bits.length; i++) bits[i] = ((bits[i]! & 0x7fff) << 13) | ((bits[i]! & 0x8000) << 16);
   const out = new Float32Array(bits.buffer);

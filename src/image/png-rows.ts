@@ -59,7 +59,9 @@ export class PngRows {
     this.#width = width;
     this.#stride = width * channels;
     this.#channels = channels;
-    this.#deflate = createDeflate({ level: channels === 1 ? levels.indexed : levels.trueColor, chunkSize: 2 ** 18 });
+    const level = channels === 1 ? levels.indexed : levels.trueColor;
+    // Rows are painted while those before them are compressed.
+    this.#deflate = createDeflate({ level, chunkSize: 2 ** 18, ...{ highWaterMark: 2 ** 18 } });
     this.#written = pipeline(this.#deflate, async (parts: AsyncIterable<Uint8Array>) => {
       for await (const part of parts) await file.write(chunk('IDAT', part));
     });

@@ -60,7 +60,7 @@ export function reducedTo(size: Size, longSide: number): Size {
 }
 
 /** Pixels that are painted, counted or enlarged before other work gets its turn: some milliseconds. */
-const pixelsAtOnce = 2 ** 14;
+const pixelsAtOnce = 2 ** 16;
 
 /** Rows of this width that are worked on before other work gets its turn. */
 export const rowsAtOnce = (width: number): number => Math.max(1, Math.floor(pixelsAtOnce / width));
