@@ -18,7 +18,7 @@ const modules = [
       ...['--enable', 'threads'],
     ],
   },
-  { source: 'pictures.ts', target: here('../dist/image/kernels.wasm'), options: ['--initialMemory', '1'] },
+  { source: 'kernels.ts', target: here('../dist/kernels.wasm'), options: ['--initialMemory', '1'] },
 ];
 
 const age = (file) =>

@@ -3,12 +3,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { extname, isAbsolute, join, resolve } from 'node:path';
+import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PixelwiseError } from '../errors.js';
 import { fileError, writeFileAtomic } from '../files.js';
-import type { Environment } from './proxy.js';
+import { cacheFolder } from './cache-folder.js';
 
 /** What is known of a pulled file. */
 export interface CacheRecord {
@@ -19,23 +18,6 @@ export interface CacheRecord {
   /** Name of the file in the cache. */
   readonly file: string;
 }
-
-/** Where caches go on each system; elsewhere as on Linux. */
-const systemFolders: Partial<Record<NodeJS.Platform, (env: Environment) => string>> = {
-  darwin: () => join(homedir(), 'Library', 'Caches'),
-  win32: (env) => env.LOCALAPPDATA || join(homedir(), 'AppData', 'Local'),
-};
-
-/** The folder of the cache: `PIXELWISE_CACHE`, or a place of its own where the system keeps caches. */
-export function cacheFolder(env: Environment = process.env): string {
-  if (env.PIXELWISE_CACHE) return resolve(env.PIXELWISE_CACHE);
-  const linux = (): string =>
-    env.XDG_CACHE_HOME && isAbsolute(env.XDG_CACHE_HOME) ? env.XDG_CACHE_HOME : join(homedir(), '.cache');
-  return join((systemFolders[process.platform] ?? linux)(env), 'pixelwise');
-}
-
-/** Where graphs that the engine has optimized for this machine are kept between processes. */
-export const keptGraphs = (): string => join(cacheFolder(), 'graphs');
 
 const recordFile = (folder: string, name: string): string => join(folder, `${name}.json`);
 

@@ -8,15 +8,8 @@ import { PixelwiseError } from '../errors.js';
 import { fileError } from '../files.js';
 import { nearest } from '../nearest.js';
 import { findPublished, type PublishedWeights, published } from '../nets/published.js';
-import {
-  type CacheRecord,
-  cachedName,
-  cacheFolder,
-  digestFile,
-  findCached,
-  prepareCache,
-  writeRecord,
-} from './cache.js';
+import { type CacheRecord, cachedName, digestFile, findCached, prepareCache, writeRecord } from './cache.js';
+import { cacheFolder } from './cache-folder.js';
 import { type DownloadOptions, download } from './download.js';
 import { holdLock } from './lock.js';
 

@@ -2,10 +2,10 @@
 
 import { PixelwiseError } from '../errors.js';
 import { type Tensor, tensor } from '../graph/tensor.js';
-import { kernelsFor } from '../image/kernels.js';
 import type { Color } from '../image/palette.js';
 import type { Picture } from '../image/picture.js';
 import type { Preprocessing } from '../image/preprocessing.js';
+import { kernelsFor } from '../kernels.js';
 
 /** The plane of the red, green and blue byte; each order is its own inverse. */
 const channelsOf = { RGB: [0, 1, 2], BGR: [2, 1, 0] } as const;

@@ -1,7 +1,7 @@
 /** @file Which backend runs here. */
 
 import { PixelwiseError } from '../errors.js';
-import type { Backend } from './backend.js';
+import type { Backend, SessionOptions } from './backend.js';
 import type { BackendName, DeviceName } from './engine.js';
 import { nativeByDefault } from './ort-library.js';
 
@@ -11,6 +11,8 @@ export interface Opening {
   readonly threads: number;
   /** Folder in which optimized graphs are kept; without, none are. */
   readonly keptIn?: string | undefined;
+  /** Open the graph that was used last with these options, before anyone asks: the next process mostly asks for the same one. */
+  readonly ahead?: SessionOptions | undefined;
 }
 
 /**

@@ -9,7 +9,7 @@
 
 import type { Pair } from '../graph/ir.js';
 import type { Tensor } from '../graph/tensor.js';
-import { kernelsFor } from '../image/kernels.js';
+import { kernelsFor } from '../kernels.js';
 
 /** Along one axis, for every pixel: the cell before it, and the weight of the one after. */
 interface Steps {

@@ -5,11 +5,19 @@ import type { AnySizeGraph } from '../graph/any-size.js';
 import type { Graph } from '../graph/ir.js';
 import type { WrittenModel } from '../graph/onnx/write.js';
 import { formatShape, type NamedTensors, type Shape, sizeOf, type Tensor, zeros } from '../graph/tensor.js';
-import type { Backend, Session } from './backend.js';
+import type { Backend, Session, SessionOptions } from './backend.js';
 import type { Opening } from './backends.js';
 import type { Labeling, Place } from './engine.js';
 import { enlargedLabels } from './enlarged-labels.js';
-import { keepGraph, recallGraph } from './kept-graphs.js';
+import {
+  isKeptAs,
+  type KeptGraph,
+  type KeptPlace,
+  keepGraph,
+  lastGraph,
+  recallGraph,
+  touchGraph,
+} from './kept-graphs.js';
 import type { OptimizedGraph, ProgramSpec, RequestKind, Requests } from './protocol.js';
 import { type StateInput, stateInputsOf, type Update, updatesOf } from './wiring.js';
 
@@ -27,6 +35,11 @@ interface State {
   /** What some program's update will bring, held or not yet. */
   readonly promised: Set<string>;
   disposed: boolean;
+}
+
+/** A graph that was opened before anyone asked for it. */
+interface Ahead extends KeptGraph {
+  readonly session: Session;
 }
 
 type Handlers = {
@@ -74,6 +87,7 @@ export class Host {
   readonly #open: (opening: Opening) => Promise<Backend>;
   #backend: Promise<Backend> | undefined;
   #keptIn: string | undefined;
+  #ahead: Promise<Ahead | undefined> = Promise.resolve(undefined);
   /** Files that are being written. */
   #keeping: Promise<void> = Promise.resolve();
   readonly #programs = new Map<number, Program>();
@@ -88,7 +102,9 @@ export class Host {
     open: async (opening) => {
       this.#backend = this.#open(opening);
       this.#keptIn = opening.keptIn;
-      return (await this.#backend).device;
+      const { device } = await this.#backend;
+      if (opening.ahead) this.#ahead = this.#openLast(opening.ahead);
+      return device;
     },
     createState: async ({ tensors }) => {
       this.#states.set(this.#next, { tensors: new Map(tensors), promised: new Set(), disposed: false });
@@ -115,9 +131,17 @@ export class Host {
       return this.#next++;
     },
     recall: async ({ key }) => {
-      const { version } = await this.#started();
-      if (this.#keptIn === undefined || version === undefined) return null;
-      return (await recallGraph(this.#keptIn, `${key} ${version}`)) ?? null;
+      const place = await this.#kept();
+      if (!place) return null;
+      const ahead = await this.#ahead;
+      this.#ahead = Promise.resolve(undefined);
+      if (!ahead) return (await recallGraph(place, key)) ?? null;
+      if (isKeptAs(ahead.name, place, key)) {
+        await touchGraph(place, ahead.name);
+        return { ...ahead.graph, opened: this.#hold(ahead.session, ahead.graph.outputs) };
+      }
+      await ahead.session.dispose();
+      return (await recallGraph(place, key)) ?? null;
     },
     optimize: async ({ key, source, rest, weights: entries }) => {
       const backend = await this.#started();
@@ -130,17 +154,13 @@ export class Host {
       const optimized = await backend.optimize(model, externalData).catch(() => null);
       if (!optimized) return null;
       const made: OptimizedGraph = { model: optimized, fed, rest, outputs };
-      if (this.#keptIn !== undefined) {
-        const copy = { ...made, model: made.model.slice() };
-        this.#keeping = keepGraph(this.#keptIn, `${key} ${backend.version}`, copy);
-      }
+      const place = await this.#kept();
+      if (place) this.#keeping = keepGraph(place, key, { ...made, model: made.model.slice() });
       return made;
     },
     compileOptimized: async ({ optimized: { model, outputs }, session: options }) => {
       const backend = await this.#started();
-      const session = await backend.createSession(model, [], { ...options, optimized: true });
-      this.#programs.set(this.#next, { session, state: undefined, inputs: [], updates: [], outputs });
-      return this.#next++;
+      return this.#hold(await backend.createSession(model, [], { ...options, optimized: true }), outputs);
     },
     run: async ({ program, feeds, labels }, signal) => {
       const found = this.#programs.get(program);
@@ -156,6 +176,7 @@ export class Host {
     close: async () => {
       // What lies outside JavaScript's heap outlives the thread unless it is freed.
       for (const { session } of this.#programs.values()) await session.dispose();
+      await (await this.#ahead)?.session.dispose();
       this.#programs.clear();
       this.#states.clear();
       await this.#keeping;
@@ -175,6 +196,34 @@ export class Host {
     const backend = await this.#backend;
     if (!backend) throw internal('a program came before the backend');
     return backend;
+  }
+
+  /** Where graphs are kept; undefined where they are not. */
+  async #kept(): Promise<KeptPlace | undefined> {
+    const { version } = await this.#started();
+    return this.#keptIn === undefined || version === undefined ? undefined : { folder: this.#keptIn, version };
+  }
+
+  /** The program of an optimized graph. */
+  #hold(session: Session, outputs: readonly string[]): number {
+    this.#programs.set(this.#next, { session, state: undefined, inputs: [], updates: [], outputs });
+    return this.#next++;
+  }
+
+  async #openLast(options: SessionOptions): Promise<Ahead | undefined> {
+    try {
+      const place = await this.#kept();
+      const last = place && lastGraph(place);
+      if (!last) return undefined;
+      const session = await (await this.#started()).createSession(last.graph.model, [], {
+        ...options,
+        optimized: true,
+      });
+      return { ...last, session };
+    } catch {
+      // Whoever asks for it meets the error.
+      return undefined;
+    }
   }
 
   async #compile(spec: ProgramSpec): Promise<Program> {

@@ -1,11 +1,10 @@
 /** @file The engine in Node: a proxy in the caller's thread, so that a run never blocks the event loop. */
 
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { type ErrorCode, PixelwiseError } from '../errors.js';
 import type { Graph } from '../graph/ir.js';
 import { formatShape, type NamedTensors, sameShape, type Tensor, totalBytes } from '../graph/tensor.js';
-import { threadFlags } from '../threads.js';
+import type { SessionOptions } from './backend.js';
 import type { Opening } from './backends.js';
 import type {
   AnySizeProgram,
@@ -22,13 +21,8 @@ import { Lanes } from './lanes.js';
 import { isLean } from './memory.js';
 import { nativeByDefault } from './ort-library.js';
 import type { Answer, OptimizedGraph, RequestKind, Requests, Stop } from './protocol.js';
+import { takeThread } from './thread.js';
 import { buffersOf, copyOf } from './transfer.js';
-
-// Node 20 runs no TypeScript: from the sources (tests) the thread's entry is the compiled one.
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/engine/node-worker.js' : './node-worker.js',
-  import.meta.url,
-);
 
 interface Waiting {
   resolve(result: unknown): void;
@@ -39,7 +33,7 @@ const closedMessage = 'The engine was closed. Create a new one.';
 
 /** The engine's thread and the requests under way. */
 class Thread {
-  readonly #worker = new Worker(workerUrl, { execArgv: threadFlags() });
+  readonly #worker = takeThread();
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #closed: PixelwiseError | undefined;
@@ -51,7 +45,6 @@ class Thread {
     const { backend, device } = opening;
     const isNative = backend === 'native' || (backend === 'auto' && nativeByDefault());
     this.device = device === 'cpu' && isNative ? 'native' : device;
-    this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail('ERR_ENGINE', `The engine's thread failed: ${error.message}`));
     this.#worker.on('exit', (code) =>
@@ -239,6 +232,8 @@ class NodeEngine implements Engine {
   readonly lanes: number;
   readonly #lanes: Lanes;
   readonly #opening: Opening;
+  /** Programs for every size are sessions with these options. */
+  readonly #ofEverySize: SessionOptions;
   readonly #takesAnySize: boolean;
   /** One for every lane; those after the first begin with the first program that runs there. */
   readonly #workers: Thread[];
@@ -251,7 +246,8 @@ class NodeEngine implements Engine {
     this.lanes = device === 'cpu' ? Math.max(1, Math.min(lanes, this.threads)) : 1;
     this.#lanes = new Lanes(this.lanes);
     this.#opening = { backend, device, threads: this.threads, keptIn };
-    this.#workers = [new Thread(this.#opening)];
+    this.#ofEverySize = { threads: Math.floor(this.threads / this.lanes), lean: true };
+    this.#workers = [new Thread({ ...this.#opening, ahead: this.#ofEverySize })];
   }
 
   get #first(): Thread {
@@ -295,10 +291,12 @@ class NodeEngine implements Engine {
 
   async compileAnySize({ key, draw, weights }: AnySizeSource): Promise<AnySizeProgram | undefined> {
     if (!this.#takesAnySize || totalBytes(weights) > mostOptimized) return undefined;
-    const optimized = (await this.#first.ask('recall', { key })) ?? (await this.#optimized(key, await draw(), weights));
+    const recalled = await this.#first.ask('recall', { key });
+    const optimized = recalled ?? (await this.#optimized(key, await draw(), weights));
     if (!optimized) return undefined;
-    const session = { threads: Math.floor(this.threads / this.lanes), lean: true };
+    const session = this.#ofEverySize;
     const opened = async (lane: number): Promise<Copy> => {
+      if (lane === 0 && recalled?.opened !== undefined) return { thread: this.#first, id: recalled.opened };
       // The next lane wants it too.
       const own = this.lanes === 1 ? optimized : { ...optimized, model: optimized.model.slice() };
       const thread = this.#worker(lane);

@@ -27,6 +27,11 @@ export interface OptimizedGraph extends Pick<AnySizeGraph, 'fed'> {
   readonly outputs: readonly string[];
 }
 
+/** The program of a graph that was opened before anyone asked. */
+export interface OpenedAhead {
+  readonly opened: number;
+}
+
 export interface Requests {
   /** Starts the backend; answers with its device. Comes first. */
   open: { args: Opening; result: string };
@@ -36,7 +41,7 @@ export interface Requests {
   disposeState: { args: { state: number }; result: null };
   compile: { args: { spec: ProgramSpec }; result: number };
   /** The graph that was optimized under this name before, by whichever process. */
-  recall: { args: { key: string }; result: OptimizedGraph | null };
+  recall: { args: { key: string }; result: (OptimizedGraph & Partial<OpenedAhead>) | null };
   /** Null where the runtime cannot. */
   optimize: {
     args: { key: string; source: AnySizeGraph; rest: string; weights: Entries };

@@ -1,10 +1,10 @@
 /** @file A picture with its labels painted over it, and a legend: what a person looks at first. */
 
 import { PixelwiseError } from '../errors.js';
+import { kernelsFor } from '../kernels.js';
 import { canvasPng, dimInk, emptyStrip, fill, ink, write, zoomFor } from './canvas.js';
 import { glyphHeight, glyphWidth } from './font.js';
 import { type LabelMap, voidLabel } from './index-png.js';
-import { kernelsFor } from './kernels.js';
 import type { Color, Palette } from './palette.js';
 import type { Picture, Size } from './picture.js';
 

@@ -1,6 +1,6 @@
 /** @file Rows of pixels as a PNG has them before they are compressed: the filter's number, then what is left of the row. */
 
-import { kernelsFor } from './kernels.js';
+import { kernelsFor } from '../kernels.js';
 
 /** Filter types (PNG, third edition, section 9.2): a row as it is, or less what Paeth expects of its neighbours. */
 const filters = { none: 0, paeth: 4 } as const;

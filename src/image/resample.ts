@@ -1,7 +1,7 @@
 /** @file Part of a resized picture, without resizing the rest: what random scale and crop need. */
 
+import { kernelsFor } from '../kernels.js';
 import type { LabelMap } from './index-png.js';
-import { kernelsFor } from './kernels.js';
 import type { Picture } from './picture.js';
 
 /**

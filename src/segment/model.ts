@@ -16,6 +16,7 @@ import { type ModelDescription, readModel } from '../weights/model.js';
 import { checkWholeNumbers } from '../weights/quantized.js';
 import { isSafetensors } from '../weights/safetensors.js';
 import { defaultModel } from './default-model.js';
+import { withoutHalves } from './halves.js';
 
 const folder = new URL('../../models/', import.meta.url);
 const extension = '.safetensors';
@@ -79,7 +80,11 @@ export function fitModel(file: string, description: ModelDescription, tensors: N
   checkWholeNumbers(expected, tensors, file);
   // A checkpoint carries its optimiser's state along, under the parameters' names behind a slash.
   const wanted = new Set(expected.map((e) => e.name));
-  const weights = new Map([...tensors].filter(([name]) => wanted.has(name) || !name.includes('/')));
+  const weights = new Map(
+    [...tensors]
+      .filter(([name]) => wanted.has(name) || !name.includes('/'))
+      .map(([name, t]) => [name, withoutHalves(t)] as const),
+  );
   return { file, description, network, tensors: matchWeights(expected, weights, { source: file }).tensors };
 }
 

@@ -1,6 +1,6 @@
 /** @file One call from any picture to a class for every pixel. */
 
-import { keptGraphs } from '../catalogue/cache.js';
+import { keptGraphs } from '../catalogue/cache-folder.js';
 import type { CrfSettings } from '../crf/presets.js';
 import type { DeviceName, Engine } from '../engine/engine.js';
 import { createNodeEngine } from '../engine/node.js';

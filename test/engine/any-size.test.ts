@@ -196,7 +196,7 @@ describe('a folder of optimized graphs', () => {
 
   it('tells weights apart', async () => {
     const place = join(folder, 'apart');
-    await labelsWith(place);
+    const first = await labelsWith(place);
     const held = (await readdir(place)).length;
     const others = new Map(
       [...weights].map(([name, t]) => [
@@ -207,8 +207,12 @@ describe('a folder of optimized graphs', () => {
         ),
       ]),
     );
-    await labelsWith(place, others);
+    const second = await labelsWith(place, others);
     expect((await readdir(place)).length).toBeGreaterThan(held);
+    // The one that was used last is opened before anyone asks, and is not the one that is asked for.
+    expect(second).not.toBe(first);
+    expect(await labelsWith(place)).toBe(first);
+    expect(await labelsWith(place, others)).toBe(second);
   });
 
   it('is done without where it cannot be written', async () => {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await writeFile(join(compiled, 'run.mjs'), script);
   const options = ['--noCheck', '--composite', 'false', '--incremental', 'false', '--outDir', join(compiled, 'dist')];
   await run(process.execPath, [join(project, 'node_modules/typescript/bin/tsc'), '-p', project, ...options]);
-  const kernels = 'dist/image/kernels.wasm';
+  const kernels = 'dist/kernels.wasm';
   await copyFile(join(project, kernels), join(compiled, kernels));
 });
 afterAll(async () => {

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { numberToHalf, tensor, toFloat32 } from '../../src/graph/tensor.js';
 import { fill } from '../../src/image/canvas.js';
+import { withoutHalves } from '../../src/segment/halves.js';
 
 const all = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
 
@@ -22,6 +23,16 @@ describe('numbers of 16 bits', () => {
       if (!Object.is(data[bits], half(bits))) expect([bits, data[bits]]).toEqual([bits, half(bits)]);
       if (!Number.isNaN(half(bits)) && numberToHalf(data[bits]!) !== bits) expect(numberToHalf(data[bits]!)).toBe(bits);
     }
+  });
+
+  it('every half is the same by the kernel that models are read with, also in several parts', () => {
+    const thrice = tensor('float16', [3, all.length], Uint16Array.from([...all, ...all, ...all]));
+    const { dtype, shape, data } = withoutHalves(thrice);
+    expect([dtype, shape]).toEqual(['float32', [3, all.length]]);
+    const wanted = toFloat32(thrice).data;
+    expect(Buffer.compare(new Uint8Array(data.buffer as ArrayBuffer), new Uint8Array(wanted.buffer))).toBe(0);
+    const whole = tensor('int8', [1], Int8Array.of(3));
+    expect(withoutHalves(whole)).toBe(whole);
   });
 
   it('every bfloat16 is the upper half of a float32', () => {

@@ -7,7 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { keptGraphs } from '../../catalogue/cache.js';
+import { keptGraphs } from '../../catalogue/cache-folder.js';
 import { devices } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';

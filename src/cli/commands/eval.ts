@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { keptGraphs } from '../../catalogue/cache.js';
+import { keptGraphs } from '../../catalogue/cache-folder.js';
 import { openDataset } from '../../data/dataset.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { type Assessment, assess } from '../../segment/assess.js';

@@ -1,6 +1,7 @@
 /** @file `pixelwise models list` and `info`: the catalogue's facts as a table or JSON. */
 
-import { cacheFolder, findCached } from '../../catalogue/cache.js';
+import { findCached } from '../../catalogue/cache.js';
+import { cacheFolder } from '../../catalogue/cache-folder.js';
 import { labelSets } from '../../catalogue/label-sets.js';
 import { PixelwiseError } from '../../errors.js';
 import type { Graph } from '../../graph/ir.js';

@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
-import { keptGraphs } from '../../catalogue/cache.js';
+import { keptGraphs } from '../../catalogue/cache-folder.js';
 import { devices } from '../../engine/engine.js';
 import { createNodeEngine } from '../../engine/node.js';
 import { PixelwiseError } from '../../errors.js';

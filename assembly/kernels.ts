@@ -1,6 +1,7 @@
-/** @file Kernels of pictures and label maps. They keep nothing between calls: all memory is the caller's. */
+/** @file Kernels of pixels, labels and halves. They keep nothing between calls: all memory is the caller's. */
 
 export { paeth } from './filter-rows';
+export { floats } from './halves';
 export { enlarge, highest } from './labels';
 export { planes } from './planes';
 export { mix, narrow } from './resample';

@@ -1,7 +1,10 @@
-/** @file Kernels of pictures and label maps in WebAssembly (assembly/pictures.ts), over one small memory per thread. */
+/**
+ * @file Kernels of pixels, labels and halves in WebAssembly (assembly/kernels.ts), over one small memory per thread: they are quick at
+ * once, where loops in JavaScript first have to be found worth compiling.
+ */
 
 import { readFileSync } from 'node:fs';
-import { fileError } from '../files.js';
+import { fileError } from './files.js';
 
 interface Kernels {
   readonly memory: WebAssembly.Memory;
@@ -25,6 +28,7 @@ interface Kernels {
     taps: number,
     out: number,
   ): void;
+  floats(halves: number, count: number, out: number): void;
   planes(pixels: number, count: number, tables: number, first: number, second: number, third: number): void;
   paeth(pixels: number, stride: number, rows: number, out: number): void;
   tint(pixels: number, labels: number, width: number, rows: number, below: number, kinds: number, tables: number): void;
@@ -49,10 +53,10 @@ interface Kernels {
 }
 
 /** What lies in the kernels' memory: numbers that are copied there, or room for so many bytes. */
-type Block = number | Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array;
+type Block = number | Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 
 // From the sources (tests) the kernels are those that were built.
-const url = new URL(`${import.meta.url.endsWith('.ts') ? '../../dist/image/' : './'}kernels.wasm`, import.meta.url);
+const url = new URL(`${import.meta.url.endsWith('.ts') ? '../dist/' : './'}kernels.wasm`, import.meta.url);
 const pageBytes = 65536;
 
 let loaded: Kernels | undefined;
