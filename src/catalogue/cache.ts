@@ -2,11 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PixelwiseError } from '../errors.js';
-import { fileError, writeFileAtomic } from '../files.js';
+import { fileError, makeFolder, writeFileAtomic } from '../files.js';
 import { cacheFolder } from './cache-folder.js';
 
 /** What is known of a pulled file. */
@@ -57,11 +57,7 @@ export async function writeRecord(folder: string, record: CacheRecord): Promise<
 /** Makes the cache's folders; returns those of whole files and of parts. */
 export async function prepareCache(folder: string): Promise<{ files: string; parts: string }> {
   const [files, parts] = [join(folder, 'files'), join(folder, 'parts')];
-  for (const path of [files, parts]) {
-    await mkdir(path, { recursive: true }).catch((cause: unknown) => {
-      throw fileError('write', path, cause);
-    });
-  }
+  for (const path of [files, parts]) await makeFolder(path);
   return { files, parts };
 }
 

@@ -5,9 +5,9 @@
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, rm, utimes } from 'node:fs/promises';
+import { readFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { growFile } from '../files.js';
+import { growFile, makeFolder } from '../files.js';
 import type { OptimizedGraph } from './protocol.js';
 
 const extension = '.graph';
@@ -104,7 +104,7 @@ export function lastGraph({ folder, version }: KeptPlace): KeptGraph | undefined
 export async function keepGraph(place: KeptPlace, key: string, graph: OptimizedGraph): Promise<void> {
   const { folder } = place;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const file = await growFile(join(folder, nameOf(place, key)));
     try {
       await file.write(written(graph));
