@@ -135,12 +135,11 @@ export class Host {
       if (!place) return null;
       const ahead = await this.#ahead;
       this.#ahead = Promise.resolve(undefined);
-      if (!ahead) return (await recallGraph(place, key)) ?? null;
-      if (isKeptAs(ahead.name, place, key)) {
+      if (ahead && isKeptAs(ahead.name, place, key)) {
         await touchGraph(place, ahead.name);
         return { ...ahead.graph, opened: this.#hold(ahead.session, ahead.graph.outputs) };
       }
-      await ahead.session.dispose();
+      await ahead?.session.dispose();
       return (await recallGraph(place, key)) ?? null;
     },
     optimize: async ({ key, source, rest, weights: entries }) => {

@@ -2,21 +2,21 @@
 
 import { kernelsFor } from '../kernels.js';
 
-/** Filter types (PNG, third edition, section 9.2): a row as it is, or less what Paeth expects of its neighbours. */
-const filters = { none: 0, paeth: 4 } as const;
+/** The filter (PNG, third edition, section 9.2) that leaves a row as it is. */
+const none = 0;
 
 /** Full rows of indices, each after the number of its filter. */
 export function plainRows(rows: Uint8Array, stride: number): Uint8Array {
   const out = new Uint8Array(rows.length + rows.length / stride);
   for (let from = 0, at = 0; from < rows.length; from += stride, at += stride + 1) {
-    out[at] = filters.none;
+    out[at] = none;
     out.set(rows.subarray(from, from + stride), at + 1);
   }
   return out;
 }
 
 /**
- * Full rows of three bytes a pixel, filtered.
+ * Full rows of three bytes a pixel, less what Paeth's filter expects of their neighbours.
  *
  * @param above the row above them; zeros above the first
  */
